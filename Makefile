@@ -1,0 +1,43 @@
+# Needs python3 (3.11 or newer) and make, nothing else; uv is used where it is installed.
+#   make train    the environment, the data, a trained and tested CNN     (ARGS="--epochs 1" adds flags)
+#   make test     the environment for the tests, and the tests            (ARGS="-k conv" adds flags)
+#   make check    ruff and mypy --strict
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help train test check format environment develop pins clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# `train` runs in whichever environment is there: the one for development holds all that it needs.
+environment:
+	@test -f .venv/installed-develop || $(PYTHON) tools/environment.py requirements/run.txt
+
+develop:
+	@$(PYTHON) tools/environment.py requirements/develop.txt
+
+train: environment
+	@$(BIN)/numnist train $(ARGS)
+
+test: develop
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: develop
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: develop
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# The pins carry versions and hashes and no addresses, so they serve any index and any mirror.
+PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml
+pins:
+	$(PIN) --group build -o requirements/run.txt
+	$(PIN) --group build --group test --group check -c requirements/run.txt -o requirements/develop.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
