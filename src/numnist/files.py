@@ -1,0 +1,40 @@
+"""Writing files so that nobody ever sees half of one."""
+
+import os
+import uuid
+from pathlib import Path
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write `content` to `path`: the old file or the whole new one, also after a crash or a power cut.
+
+    The content goes to a temporary file in the same folder, is flushed to the disk, and takes the name in
+    one step; then the folder is flushed, since the name lives there. Text is written as UTF-8.
+
+    Raises: OSError when the folder cannot be written or the disk is full; no temporary file is left behind.
+    Source: POSIX.1-2017, rename() and fsync().
+    """
+    data = content.encode() if isinstance(content, str) else content
+    # Not `tempfile`: its files are private (mode 0600); these are for whoever may read the folder.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, on systems where a folder can be opened."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
