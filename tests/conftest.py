@@ -1,0 +1,26 @@
+"""What every room's tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Deadlines measure the machine, not the code.
+settings.register_profile("numnist", deadline=None)
+settings.load_profile("numnist")
+
+
+@pytest.fixture(scope="session")
+def mnist_directory() -> Path:
+    """Folder with the real MNIST; skips where NUMNIST_DATA is not set, fails where it is set and wrong.
+
+    So CI, which sets the variable when it has the data, cannot pass without the tests on real MNIST.
+    """
+    named = os.environ.get("NUMNIST_DATA")
+    if not named:
+        pytest.skip("NUMNIST_DATA is not set: no real MNIST")
+    directory = Path(named)
+    if not any(directory.glob("train-images*")):
+        pytest.fail(f"NUMNIST_DATA={named} holds no MNIST, so the tests on real MNIST cannot run")
+    return directory
