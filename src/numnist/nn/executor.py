@@ -1,0 +1,63 @@
+"""Running a model: the seam between the mathematics and the engine, and the specification of what runs."""
+
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+from numpy.random import Generator
+
+from numnist.arrays import Array
+from numnist.nn.model import Model
+from numnist.ops import softmax_cross_entropy
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one batch gave: its mean loss, in nats, and how many of its samples were classified correctly."""
+
+    loss: float
+    correct: int
+
+
+class Executor(Protocol):
+    """A model that can be trained and asked. The training loop takes any."""
+
+    gradient: Array
+    """Flat, in the layout of the model's parameters; what `loss_and_grads` fills."""
+
+    def loss_and_grads(self, x: Array, y: Array, rng: Generator | None) -> StepResult:
+        """One batch in training mode: fill `gradient`, move the running statistics, return loss and correct.
+
+        Shapes: x (N, 1, H, W), preprocessed; y (N,) labels or (N, K) distributions.
+        """
+        ...
+
+    def predict(self, x: Array) -> Array:
+        """Logits (N, K) in evaluation mode; keeps nothing for backward and changes nothing."""
+        ...
+
+
+@final
+class Reference:
+    """Runs the layers' ops one after another: slow, plain, right. The engine is held against it."""
+
+    def __init__(self, model: Model, label_smoothing: float = 0.0) -> None:
+        self.model = model
+        self.label_smoothing = label_smoothing
+        self.gradient: Array = np.zeros_like(model.parameters)
+        self._named_gradient = model.layout.views(self.gradient)
+
+    def loss_and_grads(self, x: Array, y: Array, rng: Generator | None) -> StepResult:
+        """See `Executor.loss_and_grads`."""
+        logits, cache = self.model.network.forward(x, True, rng)
+        loss, loss_cache = softmax_cross_entropy.forward(logits, y, self.label_smoothing)
+        dlogits = softmax_cross_entropy.backward(1.0, loss_cache)
+        _, gradients = self.model.network.backward(dlogits, cache)
+        for name, view in self._named_gradient.items():
+            view[...] = gradients[name]
+        labels = y if y.ndim == 1 else y.argmax(axis=1)
+        return StepResult(loss, int((logits.argmax(axis=1) == labels).sum()))
+
+    def predict(self, x: Array) -> Array:
+        """See `Executor.predict`."""
+        return self.model.network.predict(x)

@@ -1,0 +1,100 @@
+"""How a grey image becomes what the network sees."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from numnist.arrays import Array, Shape
+from numnist.nn.checks import require_integer, require_number
+
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """A model's contract with its images; saved with it and applied in this one place, `__call__`.
+
+    image_size: (H, W) in pixels. scale: what grey values are multiplied by (1/255 for uint8).
+    mean, std: of the scaled grey values of the training set. classes: the name of each class, in order.
+    """
+
+    image_size: tuple[int, int] = (28, 28)
+    scale: float = 1 / 255
+    mean: float = 0.0
+    std: float = 1.0
+    classes: tuple[str, ...] = DIGITS
+
+    def __post_init__(self) -> None:
+        if len(self.image_size) != 2:
+            raise ValueError(f"Preprocess: expected image_size (H, W), got {self.image_size!r}")
+        for size in self.image_size:
+            require_integer("Preprocess", "image_size", size, 1)
+        require_number("Preprocess", "scale", self.scale, np.nextafter(0, 1), np.inf)
+        require_number("Preprocess", "mean", self.mean, -np.inf, np.inf)
+        require_number("Preprocess", "std", self.std, np.nextafter(0, 1), np.inf)
+        if not self.classes or not all(isinstance(name, str) for name in self.classes):
+            raise ValueError(f"Preprocess: expected the names of one class or more, got {self.classes!r}")
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one sample as the network takes it: one channel, (1, H, W)."""
+        return (1, *self.image_size)
+
+    def __call__(self, images: Array, dtype: type[np.floating[Any]] = np.float32) -> Array:
+        """Scale and standardise grey images.
+
+            x[n,0,i,j] = (scale * image[n,i,j] - mean) / std
+
+        Shapes: images (N, H, W), uint8 or any other number -> x (N, 1, H, W) in dtype.
+        Raises: ValueError for images of another size.
+        """
+        if images.ndim != 3 or images.shape[1:] != self.image_size:
+            H, W = self.image_size
+            raise ValueError(f"Preprocess: expected images of shape (N, {H}, {W}), got {images.shape}")
+        x = images.astype(dtype)
+        x *= self.scale
+        x -= self.mean
+        x /= self.std
+        return x[:, np.newaxis]
+
+    @classmethod
+    def fit(cls, images: Array, classes: Sequence[str] = DIGITS) -> "Preprocess":
+        """Measure scale, mean and standard deviation on training images.
+
+        uint8 images are scaled by 1/255, others are taken as they are. Images that are all the same have
+        std 1.
+
+        Shapes: images (N, H, W), N >= 1.
+        """
+        scale = 1 / 255 if images.dtype == np.uint8 else 1.0
+        mean = _mean(images, lambda part: part * scale)
+        std = sqrt(_mean(images, lambda part: np.square(part * scale - mean)))
+        if images.min() == images.max():
+            std = 1.0
+        return cls((images.shape[1], images.shape[2]), scale, mean, std, tuple(classes))
+
+    def describe(self) -> dict[str, Any]:
+        """The record as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> "Preprocess":
+        """The record from plain values; ValueError naming what is missing, unknown or wrong."""
+        expected = set(cls.__dataclass_fields__)
+        if not isinstance(description, Mapping) or set(description) != expected:
+            raise ValueError(f"Preprocess: expected the fields {', '.join(sorted(expected))}")
+        for name in ("image_size", "classes"):
+            if not isinstance(description[name], list | tuple):
+                raise ValueError(f"Preprocess: expected {name} to be a list, got {description[name]!r}")
+        values = dict(description)
+        values["image_size"], values["classes"] = tuple(values["image_size"]), tuple(values["classes"])
+        return cls(**values)
+
+
+def _mean(images: Array, of: Callable[[Array], Array]) -> float:
+    """Mean of a function of every grey value, in float64; in parts, since that is eight times a uint8."""
+    parts = (images[start : start + 1000].astype(np.float64) for start in range(0, len(images), 1000))
+    return sum(float(of(part).sum()) for part in parts) / images.size
