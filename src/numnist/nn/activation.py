@@ -75,7 +75,7 @@ class Tanh(_SameShape):
 @final
 @dataclass(eq=False)
 class Softmax(_SameShape):
-    """Probabilities along the last axis; not to end a model with: the loss takes logits. See `ops.softmax`."""
+    """Probabilities along the last axis. Not for the end of a model: the loss takes logits."""
 
     def forward(self, x: Array, training: bool, rng: Generator | None) -> tuple[Array, softmax.Cache]:
         return softmax.forward(x)

@@ -5,6 +5,7 @@ from typing import Protocol, final
 
 import numpy as np
 from numpy.random import Generator
+from threadpoolctl import ThreadpoolController
 
 from numnist.arrays import Array
 from numnist.nn.model import Model
@@ -39,20 +40,27 @@ class Executor(Protocol):
 
 @final
 class Reference:
-    """Runs the layers' ops one after another: slow, plain, right. The engine is held against it."""
+    """Runs the layers' ops one after another: slow, plain, right. The engine is held against it.
+
+    BLAS is held to one thread meanwhile: how it splits a sum among threads changes the last bits, and here
+    one seed gives the same bits on any number of cores. (Its products are small, too: two threads gain little
+    on them, and lose much when another process wants a core.)
+    """
 
     def __init__(self, model: Model, label_smoothing: float = 0.0) -> None:
         self.model = model
         self.label_smoothing = label_smoothing
         self.gradient: Array = np.zeros_like(model.parameters)
         self._named_gradient = model.layout.views(self.gradient)
+        self._blas = ThreadpoolController()
 
     def loss_and_grads(self, x: Array, y: Array, rng: Generator | None) -> StepResult:
         """See `Executor.loss_and_grads`."""
-        logits, cache = self.model.network.forward(x, True, rng)
-        loss, loss_cache = softmax_cross_entropy.forward(logits, y, self.label_smoothing)
-        dlogits = softmax_cross_entropy.backward(1.0, loss_cache)
-        _, gradients = self.model.network.backward(dlogits, cache)
+        with self._blas.limit(limits=1, user_api="blas"):
+            logits, cache = self.model.network.forward(x, True, rng)
+            loss, loss_cache = softmax_cross_entropy.forward(logits, y, self.label_smoothing)
+            dlogits = softmax_cross_entropy.backward(1.0, loss_cache)
+            _, gradients = self.model.network.backward(dlogits, cache)
         for name, view in self._named_gradient.items():
             view[...] = gradients[name]
         labels = y if y.ndim == 1 else y.argmax(axis=1)
@@ -60,4 +68,5 @@ class Reference:
 
     def predict(self, x: Array) -> Array:
         """See `Executor.predict`."""
-        return self.model.network.predict(x)
+        with self._blas.limit(limits=1, user_api="blas"):
+            return self.model.network.predict(x)
