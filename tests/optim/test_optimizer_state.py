@@ -1,0 +1,89 @@
+"""The state of an optimizer is a step count and a few arrays, and that is all a checkpoint needs."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numnist.arrays import Array
+from numnist.optim import OPTIMIZERS, Adam, Momentum, OneCycle
+
+RNG = np.random.default_rng(0)
+PARAMS = RNG.normal(size=30).astype(np.float32)
+GRADIENTS = RNG.normal(size=(12, 30)).astype(np.float32)
+MASK = RNG.random(30) < 0.5
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_saved_and_restored_is_uninterrupted_bit_for_bit(kind: str) -> None:
+    optimizer, schedule = OPTIMIZERS[kind](weight_decay=0.1), OneCycle(0.05, total_steps=12)
+
+    uninterrupted = PARAMS.copy()
+    state = optimizer.init(uninterrupted, MASK)
+    file, saved = io.BytesIO(), dict[str, Any]()
+    for g in GRADIENTS:
+        if state.step == 5:
+            saved = {"params": uninterrupted, "step": state.step, **state.slots}
+            np.savez(file, **saved)
+        optimizer.step(uninterrupted, g, state, schedule(state.step))
+
+    file.seek(0)
+    saved = dict(np.load(file))
+    resumed = saved.pop("params")
+    fresh = optimizer.init(resumed, MASK)
+    fresh.restore(int(saved.pop("step")), saved)
+    for g in GRADIENTS[5:]:
+        optimizer.step(resumed, g, fresh, schedule(fresh.step))
+
+    np.testing.assert_array_equal(resumed, uninterrupted)
+    assert fresh.step == state.step == 12
+    assert fresh.slots.keys() == state.slots.keys()
+    for slot in state.slots:
+        np.testing.assert_array_equal(fresh.slots[slot], state.slots[slot])
+
+
+def test_slots_start_at_zero_and_have_the_layout_of_the_parameters() -> None:
+    state = Adam().init(np.ones((2, 3), np.float32))
+    assert state.step == 0
+    assert state.slots.keys() == {"m", "v"}
+    for slot in state.slots.values():
+        assert slot.dtype == np.float32
+        np.testing.assert_array_equal(slot, np.zeros((2, 3)))
+
+
+def test_the_state_shares_no_memory_with_what_it_was_made_from() -> None:
+    params, mask = np.ones(3), np.ones(3)
+    state = Momentum(weight_decay=0.1).init(params, mask)
+    mask[:] = 0
+    assert state.decay_mask is not None
+    np.testing.assert_array_equal(state.decay_mask, np.ones(3))
+
+    saved = {"velocity": np.ones(3)}
+    state.restore(1, saved)
+    Momentum().step(params, np.ones(3), state, 0.1)
+    np.testing.assert_array_equal(saved["velocity"], np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("step", "slots", "message"),
+    [
+        (-1, {"m": np.ones(3), "v": np.ones(3)}, "State: expected step >= 0, got -1"),
+        (1, {"m": np.ones(3)}, r"State: expected slots \['m', 'v'\], got \['m'\]"),
+        (1, {"m": np.ones(3), "velocity": np.ones(3)}, r"expected slots .*, got \['m', 'velocity'\]"),
+        (
+            1,
+            {"m": np.ones(3), "v": np.ones(4)},
+            r"State: expected slot v of shape \(3,\) .*, got shape \(4,\)",
+        ),
+        (1, {"m": np.ones(3), "v": np.ones(3, "f4")}, "State: expected slot v .*, got .* dtype float32"),
+    ],
+)
+def test_restore_refuses_what_does_not_fit_and_changes_nothing(
+    step: int, slots: dict[str, Array], message: str
+) -> None:
+    state = Adam().init(np.ones(3))
+    with pytest.raises(ValueError, match=message):
+        state.restore(step, slots)
+    assert state.step == 0
+    np.testing.assert_array_equal([state.slots["m"], state.slots["v"]], np.zeros((2, 3)))
