@@ -1,0 +1,40 @@
+"""Training: the loop, its state, callbacks, metrics, settings and recipes, and the folder of a run."""
+
+from numnist.train.batches import TrainingImages
+from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
+from numnist.train.checkpoint import load_checkpoint, save_checkpoint
+from numnist.train.config import Config
+from numnist.train.loop import DivergenceError, Trainer
+from numnist.train.metrics import Evaluation, evaluate
+from numnist.train.run import Outcome, Run, prepare, train
+from numnist.train.run_folder import RunFolder
+from numnist.train.sources import recipes, resolve
+from numnist.train.state import EpochReport, StepReport, TrainState
+from numnist.train.streams import Stream, generator
+
+__all__ = [
+    "Callback",
+    "Config",
+    "DivergenceError",
+    "EarlyStopping",
+    "EpochReport",
+    "Evaluation",
+    "KeepBest",
+    "Outcome",
+    "ReduceOnPlateau",
+    "Run",
+    "RunFolder",
+    "StepReport",
+    "Stream",
+    "TrainState",
+    "Trainer",
+    "TrainingImages",
+    "evaluate",
+    "generator",
+    "load_checkpoint",
+    "prepare",
+    "recipes",
+    "resolve",
+    "save_checkpoint",
+    "train",
+]

@@ -1,0 +1,48 @@
+"""The training images as the loop takes them: shuffled, augmented, preprocessed, in batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from numnist.arrays import Array
+from numnist.data import Augmentation, Split, batches, number_of_batches
+from numnist.nn import Preprocess
+from numnist.train.streams import Stream, generator
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """Those images of a split that are trained on, and what happens to them on the way.
+
+    indices: which of the split's images; so a validation split costs no copy. seed: of shuffling and
+    augmentation.
+    """
+
+    split: Split
+    indices: Array
+    preprocess: Preprocess
+    augmentation: Augmentation
+    batch_size: int
+    seed: int
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.indices)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches; the last one may be smaller, and none is empty."""
+        return number_of_batches(len(self), self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
+        """The batches of an epoch: x (N, 1, H, W) float32, labels (N,).
+
+        The order depends on (seed, epoch), the augmentation of a batch on (seed, step), and on nothing else.
+        """
+        order = generator(self.seed, Stream.SHUFFLING, epoch)
+        first_step = epoch * self.steps_per_epoch
+        for step, chosen in enumerate(batches(len(self), self.batch_size, order), start=first_step):
+            batch = self.split.take(self.indices[chosen])
+            images = batch.images
+            if not self.augmentation.is_identity:
+                images = self.augmentation.apply(images, generator(self.seed, Stream.AUGMENTATION, step))
+            yield self.preprocess(images), batch.labels

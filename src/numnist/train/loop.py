@@ -1,0 +1,110 @@
+"""The training loop."""
+
+import math
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import numpy as np
+
+from numnist.data import Split
+from numnist.nn import Executor, Model
+from numnist.optim import Optimizer, Schedule, clip_gradient_norm
+from numnist.train.batches import TrainingImages
+from numnist.train.callbacks import Callback
+from numnist.train.metrics import evaluate
+from numnist.train.state import EpochReport, StepReport, TrainState
+from numnist.train.streams import Stream, generator
+
+
+class DivergenceError(RuntimeError):
+    """The loss is no longer a finite number. The message says at which step, and what to try."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """A model and all that its training takes; `fit` runs the loop.
+
+    executor: runs the model. images: what is trained on. validation: what is looked at after each epoch, or
+    None. clip_norm: largest norm of the gradient, or None.
+    """
+
+    model: Model
+    executor: Executor
+    images: TrainingImages
+    validation: Split | None
+    optimizer: Optimizer
+    schedule: Schedule
+    clip_norm: float | None
+    seed: int
+
+    def fit(self, state: TrainState, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
+        """Train from where `state` stands, an end of an epoch, until `epochs` are done or a stop is wanted.
+
+        Ctrl-C asks for a stop: the step under way is finished, so the weights are those of a whole number of
+        steps.
+
+        Raises: DivergenceError when the loss becomes infinite or NaN.
+        """
+        for callback in callbacks:
+            callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
+        # A diverging run overflows before its loss is looked at; that look is the warning.
+        with stop_on_interrupt(state), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            while state.epoch < epochs and not state.stop:
+                self._epoch(state, callbacks)
+        for callback in callbacks:
+            callback.on_train_end(state)
+
+    def _epoch(self, state: TrainState, callbacks: Sequence[Callback]) -> None:
+        """One pass over the images, and the validation after it."""
+        epoch = EpochReport(state.epoch + 1, state.step)
+        for x, y in self.images.epoch(state.epoch):
+            lr = self.schedule(state.step) * state.lr_scale
+            result = self.executor.loss_and_grads(x, y, generator(self.seed, Stream.DROPOUT, state.step))
+            if not math.isfinite(result.loss):
+                where = f"at step {state.step + 1}, with a learning rate of {lr:.3g}"
+                raise DivergenceError(
+                    f"the loss became {result.loss} {where}: try a smaller --optim.lr, or --clip-norm 1"
+                )
+            gradient = self.executor.gradient
+            norm = None if self.clip_norm is None else clip_gradient_norm(gradient, self.clip_norm)
+            self.optimizer.step(self.model.parameters, gradient, state.optimizer, lr)
+            self.model.mark_changed()
+            state.step += 1
+
+            step = StepReport(result.loss, result.correct, len(y), lr, norm)
+            epoch.add(step)
+            for callback in callbacks:
+                callback.on_step_end(state, step)
+            if state.stop:
+                return
+        state.epoch += 1
+        if self.validation is not None:
+            outcome = evaluate(
+                self.executor, self.model.preprocess, self.validation.images, self.validation.labels
+            )
+            epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
+        state.report = epoch
+        for callback in callbacks:
+            callback.on_epoch_end(state, epoch)
+
+
+@contextmanager
+def stop_on_interrupt(state: TrainState) -> Iterator[None]:
+    """Let the first Ctrl-C ask for a stop, and the second one end the process as it does elsewhere."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set a handler
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- a handler's signature
+        state.stop, state.interrupted = "interrupted", True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,74 @@
+"""How well a model does on images with known labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numnist.arrays import Array
+from numnist.nn import Executor, Preprocess
+from numnist.ops import softmax_cross_entropy
+
+EVALUATION_BATCH = 500
+"""Images per call: large enough that the cost of the calls vanishes, small enough to stay in the caches."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcome on n images.
+
+    loss: mean cross-entropy in nats, without label smoothing. confusion (K, K): confusion[t, p] counts the
+    images of class t that were taken for class p.
+    """
+
+    loss: float
+    confusion: Array
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return int(self.confusion.sum())
+
+    @property
+    def errors(self) -> int:
+        """Number of images taken for another class."""
+        return self.n - int(np.trace(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of images taken for their own class."""
+        return 1 - self.errors / self.n
+
+    @property
+    def precision(self) -> Array:
+        """Of the images taken for each class, the fraction that are of it; NaN where none was. Shape (K,)."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=0))
+
+    @property
+    def recall(self) -> Array:
+        """Of the images of each class, the fraction taken for it; NaN where there are none. Shape (K,)."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=1))
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    ratio = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio
+
+
+def evaluate(executor: Executor, preprocess: Preprocess, images: Array, labels: Array) -> Evaluation:
+    """Run a model over images (N, H, W) with labels (N,), in evaluation mode and in batches.
+
+    Raises: ValueError when there is no image, or when size or labels do not fit the model.
+    """
+    if len(images) == 0:
+        raise ValueError("evaluate: expected one image or more, got none")
+    K = len(preprocess.classes)
+    confusion = np.zeros((K, K), np.int64)
+    total_loss = 0.0
+    for start in range(0, len(images), EVALUATION_BATCH):
+        part = slice(start, start + EVALUATION_BATCH)
+        logits, true = executor.predict(preprocess(images[part])), labels[part]
+        loss, _ = softmax_cross_entropy.forward(logits, true)
+        total_loss += loss * len(true)
+        np.add.at(confusion, (true, logits.argmax(axis=1)), 1)
+    return Evaluation(total_loss / len(images), confusion)

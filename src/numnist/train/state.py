@@ -1,0 +1,60 @@
+"""What changes while a model is trained, and what one epoch came to."""
+
+from dataclasses import dataclass, field
+
+from numnist.optim import State
+
+
+@dataclass
+class TrainState:
+    """Where a run stands. With the model's two flat vectors this is all that going on needs.
+
+    epoch, step: epochs and updates completed. lr_scale: what callbacks have made of the schedule's rate.
+    stop: why the run is to end after this step, or "" while it goes on. interrupted: whether a person did it.
+    report: what the last epoch came to.
+    """
+
+    optimizer: State
+    epoch: int = 0
+    step: int = 0
+    lr_scale: float = 1.0
+    stop: str = ""
+    interrupted: bool = False
+    report: "EpochReport | None" = None
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step: its mean loss in nats, its number of samples, and how many of them were right."""
+
+    loss: float
+    correct: int
+    n: int
+    lr: float
+    gradient_norm: float | None
+
+
+@dataclass
+class EpochReport:
+    """One epoch: means over its samples as they were trained on, and the validation after it, if any."""
+
+    epoch: int
+    step: int = 0
+    lr: float = 0.0
+    train_loss: float = 0.0
+    train_accuracy: float = 0.0
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    _n: int = field(default=0, repr=False)
+
+    def add(self, step: StepReport) -> None:
+        """Bring in one more step; the means weigh every sample alike, so a small last batch weighs less."""
+        self._n += step.n
+        self.step += 1
+        self.lr = step.lr
+        self.train_loss += (step.loss - self.train_loss) * step.n / self._n
+        self.train_accuracy += (step.correct / step.n - self.train_accuracy) * step.n / self._n
+
+    def row(self) -> dict[str, int | float | None]:
+        """The report as plain values, for a line of history.jsonl."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
