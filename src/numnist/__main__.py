@@ -1,0 +1,7 @@
+"""`python -m numnist`."""
+
+import sys
+
+from numnist.cli import main
+
+sys.exit(main())

@@ -1,0 +1,73 @@
+"""The command `numnist`: find the subcommand, run it, and turn what goes wrong into one line."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from numnist import __version__
+from numnist.errors import InputError, unknown
+
+COMMANDS = {
+    "train": "train a network, test it, save it",
+    "evaluate": "test a saved model",
+    "summary": "show the layers of a model, their shapes and what they cost",
+    "data": "show where the data is and what is in it; export it",
+}
+"""The subcommands, each a module of this package with a function `run(arguments) -> exit status`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `numnist` with these arguments (default: those of the process); returns the exit status.
+
+    0: done. 2: something that a person handed in cannot be used, told in one line on stderr. 1: the run
+    failed. 130: Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()  # here, where a closed pipe can still be caught
+    except InputError as error:
+        return _complain(str(error), 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read our output has left, so there is nobody to tell; keep Python from trying at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except MemoryError:
+        return _complain("not enough memory: try a smaller --batch-size, or fewer images", 1)
+    return status
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    """Hand over to the subcommand, whose module is imported only now."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_usage())  # noqa: T201
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name in ("-V", "--version"):
+        print(f"numnist {__version__}")  # noqa: T201
+        return 0
+    if name not in COMMANDS:
+        raise InputError(unknown("command", name, COMMANDS))
+    status: int = importlib.import_module(f"numnist.cli.{name}").run(rest)
+    return status
+
+
+def _usage() -> str:
+    """What `numnist --help` says."""
+    commands = "\n".join(f"  {name:<10} {words}" for name, words in COMMANDS.items())
+    return (
+        "Handwritten-digit recognition with a neural network written from scratch in NumPy.\n\n"
+        f"usage: numnist COMMAND [FLAGS]\n\n{commands}\n\n"
+        "numnist COMMAND --help shows the flags of a command, numnist --version the version."
+    )
+
+
+def _complain(message: str, status: int) -> int:
+    """One line on stderr."""
+    print(f"numnist: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return status

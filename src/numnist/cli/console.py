@@ -1,0 +1,12 @@
+"""Where the commands print."""
+
+from rich.console import Console
+
+WIDE = 160
+"""Columns where the output is no terminal: rich would assume 80 and cut tables that a file has room for."""
+
+
+def plain_console() -> Console:
+    """A console on stdout: as wide as the terminal, or wide enough."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)

@@ -1,0 +1,133 @@
+"""`numnist evaluate`: test a saved model."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from numnist.cli.console import plain_console
+from numnist.cli.flags import DataFlags, Flags, parse, validate
+from numnist.cli.images import load_dataset
+from numnist.cli.models import find_model, open_model
+from numnist.data import Split
+from numnist.errors import InputError
+from numnist.nn import Preprocess, Reference
+from numnist.train import Evaluation, evaluate
+
+NARROW: dict[str, Any] = {
+    "box": SIMPLE_HEAD,
+    "padding": 0,
+    "pad_edge": False,
+    "title_style": "",
+    "show_edge": False,
+}
+"""A matrix of ten classes fits into a terminal of 80 columns."""
+
+
+class EvaluateFlags(Flags, DataFlags):
+    """Test a saved model: accuracy, loss, precision and recall per class, the confusion matrix."""
+
+    model: Annotated[
+        CliPositionalArg[str],
+        Field(description="a model file, the folder of a run, or the name of a run in runs/"),
+    ]
+    json_: Annotated[bool, Field(alias="json", description="print one JSON object and nothing else")] = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    flags = validate(EvaluateFlags, parse(EvaluateFlags, "evaluate", arguments))
+    model = open_model(flags.model)
+    dataset = load_dataset(flags, ("test",))
+    assert dataset.test is not None  # it was asked for
+    _check_fit(model.preprocess, dataset.test, *(record.path for record in dataset.files))
+    outcome = evaluate(Reference(model), model.preprocess, dataset.test.images, dataset.test.labels)
+    if flags.json_:
+        print(json.dumps(_plain(outcome)))  # noqa: T201
+    else:
+        _show(outcome, model.preprocess.classes, f"{find_model(flags.model)} on {dataset.name}")
+    return 0
+
+
+def _check_fit(preprocess: Preprocess, test: Split, images: Path, labels: Path) -> None:
+    """InputError naming the file when its images or labels are not what the model was made for."""
+    if test.images.shape[1:] != preprocess.image_size:
+        H, W = preprocess.image_size
+        came = "x".join(map(str, test.images.shape[1:]))
+        raise InputError(f"{images}: expected images of {H}x{W}, as the model was trained on, got {came}")
+    if test.labels.max() >= len(preprocess.classes):
+        raise InputError(
+            f"{labels}: expected labels below {len(preprocess.classes)}, the model's number of classes, "
+            f"got {test.labels.max()}"
+        )
+
+
+def _plain(outcome: Evaluation) -> dict[str, object]:
+    """What `--json` prints: accuracy as a fraction, loss in nats, confusion[true][predicted] counts."""
+    return {
+        "accuracy": outcome.accuracy,
+        "errors": outcome.errors,
+        "loss": outcome.loss,
+        "n": outcome.n,
+        "confusion": outcome.confusion.tolist(),
+    }
+
+
+def _show(outcome: Evaluation, classes: Sequence[str], title: str) -> None:
+    """The outcome as a person reads it."""
+    console = plain_console()
+    console.print(
+        f"{title}\naccuracy {outcome.accuracy:.2%}  errors {outcome.errors:,} of {outcome.n:,}  "
+        f"loss {outcome.loss:.4f}\n",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = _confusion_table(outcome, classes)
+    if console.measure(table).minimum > console.width:
+        table = _class_table(outcome, classes)
+    console.print(table)
+
+
+def _confusion_table(outcome: Evaluation, classes: Sequence[str]) -> Table:
+    """The whole matrix: a row for each true class, a column for each class that its images were taken for."""
+    table = Table(title="rows: true class; columns: taken for", title_justify="left", **NARROW)
+    for heading in ("", *classes, "recall"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for true, (name, row, recall) in enumerate(zip(classes, outcome.confusion, outcome.recall, strict=True)):
+        cells = [_cell(int(count), true == taken) for taken, count in enumerate(row)]
+        table.add_row(name, *cells, _percent(recall))
+    table.add_section()
+    table.add_row("precision", *map(_percent, outcome.precision), f"{outcome.accuracy:.1%}")
+    return table
+
+
+def _class_table(outcome: Evaluation, classes: Sequence[str]) -> Table:
+    """For so many classes that the matrix is wider than the terminal: each with its commonest mistakes."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    for heading in ("class", "images", "precision", "recall"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("most often taken for")
+    for true, name in enumerate(classes):
+        row = outcome.confusion[true]
+        worst = sorted((-int(count), taken) for taken, count in enumerate(row) if count and taken != true)[:3]
+        mistakes = ", ".join(f"{classes[taken]} ({-count:,})" for count, taken in worst)
+        figures = _percent(outcome.precision[true]), _percent(outcome.recall[true])
+        table.add_row(name, f"{row.sum():,}", *figures, mistakes)
+    return table
+
+
+def _cell(count: int, correct: bool) -> str:
+    """A count: dim where nothing went wrong, so that the mistakes stand out."""
+    if correct:
+        return f"[dim]{count:,}[/dim]"
+    return f"[bold]{count:,}[/bold]" if count else "[dim]·[/dim]"
+
+
+def _percent(fraction: float) -> str:
+    """A fraction in per cent; a dash for NaN, where there was nothing to divide by."""
+    return "–" if fraction != fraction else f"{fraction:.1%}"

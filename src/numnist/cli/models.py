@@ -1,0 +1,29 @@
+"""Finding the model that a command is to work on."""
+
+from pathlib import Path
+
+from numnist.errors import InputError
+from numnist.nn import Model, load_model
+
+FILE = "model.safetensors"
+
+
+def find_model(name: str) -> Path:
+    """The model file for a path to it, a path to the folder of a run, or the name of a run in runs/.
+
+    Raises: InputError naming what is not there.
+    """
+    path = Path(name)
+    for candidate in (path, path / FILE, Path("runs") / name / FILE):
+        if candidate.is_file():
+            return candidate
+    if path.is_dir():
+        raise InputError(f"{path}: there is no {FILE} in this folder")
+    raise InputError(
+        f"{name}: no such model: expected a file, the folder of a run, or the name of a run in runs/"
+    )
+
+
+def open_model(name: str) -> Model:
+    """The model itself; InputError naming the file when it cannot be used."""
+    return load_model(find_model(name))
