@@ -87,7 +87,7 @@ def main() -> None:
     if venv_python().exists() and stamp.exists() and stamp.read_text() == wanted:
         return
     print("making the environment in .venv from " + requirements.as_posix())
-    # An environment made from another file may hold other packages: start clean, so that what runs is what is pinned.
+    # One made from another file may hold other packages: start clean, so that what runs is what is pinned.
     shutil.rmtree(VENV, ignore_errors=True)
     if not (with_uv(requirements) or with_pip(requirements)):
         stop("the environment could not be made; the lines above say why")
