@@ -64,7 +64,7 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
-def measure(recipe: str, config: Config, dataset: Dataset) -> dict[str, Any]:
+def measure(recipe: str, config: Config, dataset: Dataset, code: str) -> dict[str, Any]:
     """One run in a folder of its own, and its row."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -84,7 +84,7 @@ def measure(recipe: str, config: Config, dataset: Dataset) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "settings": config.plain(),
-        "commit": commit(),
+        "commit": code,
         "environment": environment(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--recipes", default="quick,one-epoch")
     parser.add_argument("--seeds", default="0,1,2,3,4")
     arguments = parser.parse_args()
+    code = commit()  # now, while what is checked out is what was imported
     dataset = load_mnist()
     if dataset.name != "mnist":
         sys.exit("accuracy.py: the data found is not MNIST")
@@ -105,7 +106,7 @@ def main() -> None:
             if any((row["recipe"], row["settings"]) == (recipe, config.plain()) for row in rows()):
                 print(f"{recipe} seed {seed}: there is a row for it", flush=True)
                 continue
-            row = measure(recipe, config, dataset)
+            row = measure(recipe, config, dataset, code)
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{recipe} seed {seed}: {row['test_accuracy']:.2%} in {row['seconds']} s", flush=True)
