@@ -43,14 +43,17 @@ def check_gradients(
     step: h. The error of the differences is about h² from truncation and 1e-16 / h from rounding.
     tolerance: largest difference accepted, relative to the largest gradient of that input (at least 1).
     Raises: AssertionError naming the input, the element, and both numbers; also when a gradient has another
-            shape than its input, or when `forward` or `backward` changed one of its arguments.
+            shape or dtype than its input, when y is not finite, or when `forward` or `backward` changed one
+            of its arguments. ValueError for inputs that are not arrays of float64.
     Source: Nocedal & Wright 2006, Numerical Optimization, section 8.1.
     """
     for number, x in enumerate(inputs):
-        if x.dtype != np.float64:
-            raise ValueError(f"check_gradients: expected float64, got {x.dtype} for input {number}")
+        if not isinstance(x, np.ndarray) or x.dtype != np.float64:
+            came = getattr(x, "dtype", type(x).__name__)
+            raise ValueError(f"check_gradients: expected arrays of float64, got {came} for input {number}")
     before = [x.copy() for x in inputs]
     y, cache = forward(*inputs)
+    _require(bool(np.isfinite(y).all()), "y is not finite")
     dy = np.asarray(np.random.default_rng(seed).standard_normal(np.shape(y)))
     dy_before = dy.copy()
     result = backward(dy, cache)
@@ -63,6 +66,7 @@ def check_gradients(
 
     for number, (x, dx) in enumerate(zip(inputs, gradients, strict=True)):
         _require(np.shape(dx) == x.shape, f"input {number}: shape {x.shape}, its gradient {np.shape(dx)}")
+        _require(np.result_type(dx) == x.dtype, f"input {number}: float64, its gradient {np.result_type(dx)}")
         expected = _central_differences(forward, before, number, dy, step)
         difference = np.abs(dx - expected)
         # `not <=`, so that a NaN fails.
@@ -100,13 +104,13 @@ def check_adjoint(
 ) -> None:
     """Prove that one linear map is the other's adjoint, and that the first is linear at all.
 
-        <apply(x), y> = <x, adjoint(y)>        for a y drawn at random
+        <apply(z), y> = <z, adjoint(y)>        for y and z drawn at random
         apply(a x + b z) = a apply(x) + b apply(z)
 
     The backward pass of a linear operation is its adjoint, whatever the size: one product of each side, where
     differences would need two evaluations for every element.
 
-    x: a point of the shape wanted, float64.
+    x: any array of float64 in the shape wanted; the products are taken at random points.
     tolerance: largest difference accepted, relative to the product of the norms.
     Raises: AssertionError with both numbers.
     Source: Claerbout 2014, Geophysical Image Estimation by Example, chapter 1 (the dot-product test).
@@ -124,11 +128,11 @@ def check_adjoint(
     y: Array = np.asarray(rng.standard_normal(y_x.shape))
     x_back = adjoint(y)
     _require(x_back.shape == x.shape, f"adjoint returned shape {x_back.shape}, expected {x.shape}")
-    forwards, backwards = float(np.sum(y_x * y)), float(np.sum(x * x_back))
-    scale = float(np.linalg.norm(y_x) * np.linalg.norm(y) + np.linalg.norm(x) * np.linalg.norm(x_back))
+    forwards, backwards = float(np.sum(y_z * y)), float(np.sum(z * x_back))
+    scale = float(np.linalg.norm(y_z) * np.linalg.norm(y) + np.linalg.norm(z) * np.linalg.norm(x_back))
     _require(
         abs(forwards - backwards) <= tolerance * scale,
-        f"not adjoint: <apply(x), y> = {forwards:.12g}, <x, adjoint(y)> = {backwards:.12g}",
+        f"not adjoint: <apply(z), y> = {forwards:.12g}, <z, adjoint(y)> = {backwards:.12g}",
     )
 
 

@@ -56,7 +56,12 @@ def forward(
             single value per channel, which has no variance.
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1 (training) and algorithm 2 (evaluation).
     """
-    C = weight.shape[0]
+    C = weight.size
+    for values in (weight, bias, *(fixed or ())):
+        if values.shape != (C,):
+            raise ValueError(
+                f"batch_norm: expected weight, bias, mean and var of shape ({C},), got {values.shape}"
+            )
     if x.ndim not in (2, 4) or x.shape[1] != C:
         raise ValueError(f"batch_norm: expected x of shape (N, {C}) or (N, {C}, H, W), got {x.shape}")
 
@@ -66,7 +71,7 @@ def forward(
         mean, var = statistics.mean, statistics.biased_variance
     else:
         mean, var = fixed
-    deviation = np.sqrt(var + eps)
+    deviation = np.sqrt(var + float(eps))
     z = (x - per_channel(mean, x)) / per_channel(deviation, x)
     y = per_channel(weight, x) * z + per_channel(bias, x)
     return y, Cache(z, weight, deviation, statistics)
@@ -76,7 +81,7 @@ def batch_statistics(x: Array) -> Statistics:
     """Count, mean and sum of squared deviations of every channel, over all other axes.
 
     The mean is taken first and the deviations are squared after: the textbook's E[x²] - E[x]² cancels on
-    images that are almost constant.
+    images that are almost constant. For the same reason the mean is summed in float64 at least.
 
     Shapes: x (N, C) or (N, C, H, W) -> mean (C,), squared_deviations (C,).
     Raises: ValueError for a single value per channel.
@@ -88,7 +93,8 @@ def batch_statistics(x: Array) -> Statistics:
         raise ValueError(
             f"batch_norm: training needs more than one value per channel, got x of shape {x.shape}"
         )
-    mean = x.mean(axis=others)
+    wide = np.promote_types(x.dtype, np.float64)
+    mean = x.mean(axis=others, dtype=wide).astype(x.dtype)
     return Statistics(count, mean, np.square(x - per_channel(mean, x)).sum(axis=others))
 
 

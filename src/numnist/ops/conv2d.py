@@ -33,6 +33,10 @@ def forward(x: Array, weight: Array, bias: Array, stride: int = 1, padding: int 
             the kernel.
     Source: Dumoulin & Visin 2016, arXiv:1603.07285, section 2.
     """
+    if weight.ndim != 4 or bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"conv2d: expected weight (O, C, KH, KW) and bias (O,), got {weight.shape} and {bias.shape}"
+        )
     O, C, KH, KW = weight.shape  # noqa: E741 -- the formula's letter
     if x.ndim != 4 or x.shape[1] != C:
         raise ValueError(f"conv2d: expected x of shape (N, {C}, H, W), got {x.shape}")
@@ -57,7 +61,8 @@ def backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """
     patches, weight, x_shape, stride, padding = cache
     O, _, KH, KW = weight.shape  # noqa: E741 -- the formula's letter
-    dy = dy.reshape(dy.shape[0], O, -1)
+    N, _, rows, columns = dy.shape
+    dy = dy.reshape(N, O, rows * columns)
 
     dweight = (dy @ patches.transpose(0, 2, 1)).sum(axis=0).reshape(weight.shape)
     dbias = dy.sum(axis=(0, 2))

@@ -29,7 +29,7 @@ def forward(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, Cac
         raise ValueError(f"dropout: expected 0 <= rate < 1, got {rate}")
     shape: Shape = x.shape
     drawn = rng.random(shape, dtype=np.float32)
-    m = (drawn >= rate).astype(x.dtype) / (1 - rate)
+    m = (drawn >= rate).astype(x.dtype) / (1 - float(rate))
     return x * m, Cache(m)
 
 

@@ -1,5 +1,6 @@
 """From images to rows."""
 
+from math import prod
 from typing import NamedTuple
 
 from numnist.arrays import Array, Shape
@@ -17,9 +18,9 @@ def forward(x: Array) -> tuple[Array, Cache]:
         y[n, (c*H + i)*W + j] = x[n,c,i,j]
 
     Shapes: x (N, ...) -> y (N, product of the rest).
-    Returns: (y, cache); hand the cache to `backward`.
+    Returns: (y, cache); y is a view of x where its memory allows; hand the cache to `backward`.
     """
-    return x.reshape(x.shape[0], -1), Cache(x.shape)
+    return x.reshape(x.shape[0], prod(x.shape[1:])), Cache(x.shape)
 
 
 def backward(dy: Array, cache: Cache) -> Array:

@@ -23,7 +23,7 @@ def forward(x: Array, slope: float = 0.01) -> tuple[Array, Cache]:
     Returns: (y, cache); hand the cache to `backward`.
     Source: Maas, Hannun & Ng 2013, Rectifier Nonlinearities Improve Acoustic Models, section 2.
     """
-    positive = x > 0
+    positive, slope = x > 0, float(slope)
     return np.where(positive, x, slope * x), Cache(positive, slope)
 
 

@@ -22,6 +22,8 @@ def forward(x: Array, weight: Array, bias: Array) -> tuple[Array, Cache]:
     Raises: ValueError when a rank or a number of features does not fit.
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.1.
     """
+    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: expected weight (O, I) and bias (O,), got {weight.shape} and {bias.shape}")
     if x.ndim != 2 or x.shape[1] != weight.shape[1]:
         raise ValueError(f"linear: expected x of shape (N, {weight.shape[1]}), got {x.shape}")
     return x @ weight.T + bias, Cache(x, weight)

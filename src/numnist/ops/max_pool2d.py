@@ -37,7 +37,8 @@ def forward(x: Array, size: int, stride: int | None = None) -> tuple[Array, Cach
     y = next(elements).copy()
     winner = np.zeros(y.shape, np.int32)
     for index, element in enumerate(elements, start=1):
-        winner[element > y] = index  # strictly greater: the first maximum wins a tie
+        # Strictly greater, so that the first maximum wins a tie; but a NaN compares with nothing.
+        winner[~(element <= y) & ~np.isnan(y)] = index
         np.maximum(y, element, out=y)
     return y, Cache(winner, x.shape, size, stride)
 

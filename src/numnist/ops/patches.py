@@ -11,8 +11,12 @@ def output_size(size: int, kernel: int, stride: int, padding: int = 0) -> int:
         floor((size + 2*padding - kernel) / stride) + 1
 
     It is 0 or less where the window is larger than the padded axis.
+    Raises: ValueError unless kernel and stride are at least 1 and padding is at least 0.
     Source: Dumoulin & Visin 2016, arXiv:1603.07285, section 2, relationship 6.
     """
+    if kernel < 1 or stride < 1 or padding < 0:
+        came = f"size {kernel}, stride {stride}, padding {padding}"
+        raise ValueError(f"expected a window of size >= 1, stride >= 1, padding >= 0, got {came}")
     return (size + 2 * padding - kernel) // stride + 1
 
 
@@ -30,7 +34,8 @@ def unfold(x: Array, kernel: tuple[int, int], stride: int, padding: int) -> Arra
     KH, KW = kernel
     xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding))) if padding else x
     windows = np.lib.stride_tricks.sliding_window_view(xp, kernel, axis=(2, 3))[:, :, ::stride, ::stride]
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, -1)
+    rows, columns = windows.shape[2:4]
+    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, rows * columns)
 
 
 def fold(p: Array, shape: tuple[int, ...], kernel: tuple[int, int], stride: int, padding: int) -> Array:

@@ -28,7 +28,7 @@ def forward(x: Array) -> tuple[Array, Cache]:
 def backward(dy: Array, cache: Cache) -> Array:
     """Gradient of a loss through `forward`; at x = 0, where there is none, it is taken as 0.
 
-        dx = dy where x > 0, else 0
+        dx = dy * [x > 0]        [...] is 1 where it holds, else 0
 
     Shapes: dy like x -> dx like x.
     Source: Glorot, Bordes & Bengio 2011, Deep Sparse Rectifier Neural Networks, section 3.

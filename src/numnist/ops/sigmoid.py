@@ -22,7 +22,7 @@ def forward(x: Array) -> tuple[Array, Cache]:
 
     Shapes: x of any shape -> y like x.
     Returns: (y, cache); hand the cache to `backward`.
-    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 3.10, equation 3.30.
+    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 3.10.
     """
     e = np.exp(-np.abs(x))
     y = np.where(x >= 0, 1, e) / (1 + e)
@@ -35,7 +35,7 @@ def backward(dy: Array, cache: Cache) -> Array:
         dx = dy * y * (1 - y)
 
     Shapes: dy like x -> dx like x.
-    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 3.10, equation 3.35.
+    Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 3.10.
     """
     y = cache.y
     dx: Array = dy * y * (1 - y)

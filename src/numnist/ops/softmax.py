@@ -20,7 +20,7 @@ def forward(x: Array) -> tuple[Array, Cache]:
 
     The row's maximum is subtracted first, which changes nothing but keeps every exp at most 1.
 
-    Shapes: x (..., K) -> y like x; every row is positive and sums to 1.
+    Shapes: x (..., K) -> y like x; no value is negative, every row sums to 1.
     Returns: (y, cache); hand the cache to `backward`.
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2.3, equation 6.29.
     """

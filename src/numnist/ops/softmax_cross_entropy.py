@@ -45,6 +45,7 @@ def target_distribution(targets: Array, logits: Array, label_smoothing: float) -
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"softmax_cross_entropy: expected label_smoothing in 0..1, got {label_smoothing}")
     N, K = logits.shape
+    label_smoothing = float(label_smoothing)  # a NumPy float64 would promote float32
     if targets.shape == (N, K):
         t = targets.astype(logits.dtype, copy=False)
     elif targets.shape == (N,) and np.issubdtype(targets.dtype, np.integer):
@@ -74,5 +75,5 @@ def backward(dloss: float, cache: Cache) -> Array:
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2.3.
     """
     log_p, q = cache
-    dlogits: Array = dloss / log_p.shape[0] * (np.exp(log_p) * q.sum(axis=1, keepdims=True) - q)
+    dlogits: Array = float(dloss) / log_p.shape[0] * (np.exp(log_p) * q.sum(axis=1, keepdims=True) - q)
     return dlogits

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from numnist.data import Dataset, Split, default_validation, split_validation
 from numnist.errors import InputError
 from numnist.files import write_atomic
-from numnist.nn import Executor, Model, Preprocess, Reference, build, save_model
+from numnist.nn import BatchNorm, Executor, Model, Preprocess, Reference, build, save_model
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
 from numnist.train.checkpoint import Checkpoint
@@ -67,6 +68,7 @@ def prepare(recipe: str, config: Config, dataset: Dataset) -> Run:
     images = TrainingImages(
         train, trained, model.preprocess, config.augment.build(), config.batch_size, config.seed
     )
+    _check_last_batch(model, images)
     total_steps = config.epochs * images.steps_per_epoch
     optimizer = config.optim.build()
     trainer = Trainer(
@@ -100,6 +102,17 @@ def new_model(config: Config, train: Split, classes: int) -> Model:
     except ValueError as error:
         raise InputError(f"--model: {error}") from error
     return model.initialise(generator(config.seed, Stream.INITIALISATION), config.init)
+
+
+def _check_last_batch(model: Model, images: TrainingImages) -> None:
+    """InputError where a batch of a single image would leave a BatchNorm a single value per channel."""
+    alone = images.batch_size == 1 or len(images) % images.batch_size == 1
+    for layer, shape, _ in model.network.walk(model.preprocess.input_shape):
+        if alone and isinstance(layer, BatchNorm) and prod(shape[1:]) == 1:
+            raise InputError(
+                f"--batch-size: {images.batch_size} leaves a batch of one of the {len(images)} images, "
+                "which BatchNorm behind a Linear cannot normalise: choose another size"
+            )
 
 
 def executor_for(model: Model, config: Config) -> Executor:
