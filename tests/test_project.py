@@ -1,0 +1,61 @@
+"""The project's own files: tables made from rows, pins without addresses, files of a size one can read."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "Makefile").exists(), reason="installed without the project around it"
+)
+
+
+def test_tables_in_the_documents_are_those_of_the_rows() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/tables.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda path: path.name)
+def test_pins_have_hashes_and_no_addresses(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    requirements = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert requirements
+    for requirement in requirements:
+        assert re.match(r"[a-z0-9._-]+==[^ ]+ ", requirement), requirement
+        assert "--hash=sha256:" in requirement
+
+
+@pytest.mark.parametrize(("data", "status", "words"), [(None, 0, "skipped"), ("empty", 1, "error")])
+def test_where_the_data_is_named_the_tests_on_it_cannot_be_skipped(
+    tmp_path: Path, data: str | None, status: int, words: str
+) -> None:
+    """CI sets NUMNIST_DATA: were the folder empty there, a skip would hide that nothing was tested."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NUMNIST", "COV"))
+    }
+    if data is not None:
+        (tmp_path / data).mkdir()
+        environment["NUMNIST_DATA"] = str(tmp_path / data)
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "mnist", "-p", "no:cacheprovider", "tests/data"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout
+    assert words in done.stdout.splitlines()[-1]
+    assert "passed" not in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "tools", "benchmarks"])
+def test_files_can_be_read_in_one_go(folder: str) -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in (ROOT / folder).rglob("*.py")
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 340
+    }
+    assert not long

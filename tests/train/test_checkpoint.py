@@ -1,0 +1,162 @@
+"""Checkpoints: a run that goes on from one ends in the same bits as one that was never interrupted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from numnist.data import Dataset
+from numnist.errors import InputError
+from numnist.train import (
+    Callback,
+    EpochReport,
+    Run,
+    TrainState,
+    load_checkpoint,
+    prepare,
+    resolve,
+    save_checkpoint,
+)
+
+EVERYTHING: dict[str, Any] = {
+    "model": "own.toml",
+    "batch_size": 32,
+    "epochs": 5,
+    "keep_best": True,
+    "early_stopping": {"patience": 9},
+    "plateau": {"patience": 1},
+    "augment": {"rotation": 9, "translation": 1},
+    "optim": {"lr": 0.02, "weight_decay": 1e-4},
+}
+OWN = """
+[[layers]]
+type = "Conv2d"
+out_channels = 3
+kernel_size = 3
+[[layers]]
+type = "BatchNorm"
+[[layers]]
+type = "ReLU"
+[[layers]]
+type = "Flatten"
+[[layers]]
+type = "Dropout"
+rate = 0.2
+[[layers]]
+type = "Linear"
+out_features = "classes"
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(OWN)
+
+
+def fresh(dataset: Dataset, **settings: Any) -> Run:
+    return prepare(*resolve({**EVERYTHING, **settings}), dataset)
+
+
+def save(run: Run, path: Path) -> None:
+    save_checkpoint(path, run.model, run.state, run.callbacks)
+
+
+def load(run: Run, path: Path) -> None:
+    load_checkpoint(path, run.model, run.state, run.callbacks)
+
+
+class SaveAndStop(Callback):
+    """Writes a checkpoint after an epoch, and stops there."""
+
+    def __init__(self, run: Run, path: Path, epoch: int) -> None:
+        self.run, self.path, self.epoch = run, path, epoch
+
+    def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
+        if state.epoch == self.epoch:
+            save(self.run, self.path)
+            state.stop = "enough"
+
+
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"])
+def test_interrupted_and_uninterrupted_runs_end_in_the_same_bits(
+    tmp_path: Path, dataset: Dataset, kind: str
+) -> None:
+    optim = {"kind": kind, "lr": 0.02}
+    straight = fresh(dataset, optim=optim)
+    straight.trainer.fit(straight.state, 5, straight.callbacks)
+    path = tmp_path / "checkpoint.safetensors"
+    for epoch in (1, 3, 5):  # as three processes would, one after another
+        run = fresh(dataset, optim=optim)
+        if path.exists():
+            load(run, path)
+        run.trainer.fit(run.state, 5, [*run.callbacks, SaveAndStop(run, path, epoch)])
+    np.testing.assert_array_equal(run.model.parameters, straight.model.parameters)
+    np.testing.assert_array_equal(run.model.buffers, straight.model.buffers)
+    for name, slot in straight.state.optimizer.slots.items():
+        np.testing.assert_array_equal(run.state.optimizer.slots[name], slot)
+    assert (run.state.step, run.state.lr_scale) == (straight.state.step, straight.state.lr_scale)
+    for one, other in zip(run.callbacks, straight.callbacks, strict=True):
+        for name, value in one.saved().items():
+            np.testing.assert_array_equal(value, other.saved()[name])
+
+
+def test_the_same_state_gives_the_same_bytes(tmp_path: Path, dataset: Dataset) -> None:
+    run = fresh(dataset)
+    run.trainer.fit(run.state, 2, run.callbacks)
+    for name in ("a", "b"):
+        save(run, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def rewrite(path: Path, change: Any) -> None:
+    """Save the checkpoint again after a change of its values and arrays."""
+    with safetensors.safe_open(path, framework="np") as file:
+        values = json.loads(file.metadata()["numnist-checkpoint"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
+    change(values, arrays)
+    path.write_bytes(safetensors.numpy.save(arrays, {"numnist-checkpoint": json.dumps(values)}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values, arrays: values.update(format=7), "expected format 1, got 7"),
+        (lambda values, arrays: values.pop("epoch"), "values missing: epoch, unknown: none"),
+        (lambda values, arrays: arrays.pop("optimizer.m"), "arrays missing: optimizer.m, unknown: none"),
+        (lambda values, arrays: arrays.update(other=np.zeros(1)), "arrays missing: none, unknown: other"),
+        (lambda values, arrays: arrays.update(parameters=np.zeros(3)), "parameters: expected float32"),
+    ],
+)
+def test_another_content_is_named_and_changes_nothing(
+    tmp_path: Path, dataset: Dataset, change: Any, message: str
+) -> None:
+    run, path = fresh(dataset), tmp_path / "checkpoint.safetensors"
+    save(run, path)
+    rewrite(path, change)
+    before = run.model.parameters.copy()
+    with pytest.raises(InputError) as caught:
+        load(run, path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    np.testing.assert_array_equal(run.model.parameters, before)
+
+
+def test_the_checkpoint_of_other_settings_is_refused(tmp_path: Path, dataset: Dataset) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save(fresh(dataset), path)
+    with pytest.raises(
+        InputError, match=r"arrays missing: optimizer\.velocity, unknown: optimizer\.m, optimizer\.v"
+    ):
+        load(fresh(dataset, optim={"kind": "momentum"}), path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", bytes(100)])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a checkpoint of this run"):
+        load(fresh(dataset), path)
