@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from numnist.data import Dataset, Split, default_validation, split_validation
+from numnist.arrays import Array
+from numnist.data import Dataset, default_validation, split_validation
 from numnist.errors import InputError
 from numnist.files import write_atomic
 from numnist.nn import BatchNorm, Executor, Model, Preprocess, Reference, build, save_model
@@ -64,7 +65,7 @@ def prepare(recipe: str, config: Config, dataset: Dataset) -> Run:
         )
     trained, validated = split_validation(len(train), held_out)
 
-    model = new_model(config, train, dataset.classes)
+    model = new_model(config, train.images[trained], dataset.classes)
     images = TrainingImages(
         train, trained, model.preprocess, config.augment.build(), config.batch_size, config.seed
     )
@@ -91,9 +92,9 @@ def prepare(recipe: str, config: Config, dataset: Dataset) -> Run:
     return Run(recipe, config, dataset, trainer, state, keep_best, tuple(callbacks))
 
 
-def new_model(config: Config, train: Split, classes: int) -> Model:
-    """The model of these settings, fitted to the images' size and grey values, with fresh weights."""
-    preprocess = Preprocess.fit(train.images, [str(label) for label in range(classes)])
+def new_model(config: Config, images: Array, classes: int) -> Model:
+    """The model of these settings with fresh weights, fitted to the images that it will be trained on."""
+    preprocess = Preprocess.fit(images, [str(label) for label in range(classes)])
     try:
         network = build(config.model, preprocess.input_shape, classes)
         model = Model(network, preprocess)
