@@ -59,3 +59,39 @@ def test_files_can_be_read_in_one_go(folder: str) -> None:
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 340
     }
     assert not long
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "words"),
+    [
+        (
+            "ensurepip",
+            ["pins.txt"],
+            "this Python has no venv: on Debian or Ubuntu, `apt install python3-venv`",
+        ),
+        ("", ["none.txt"], "usage: tools/environment.py REQUIREMENTS.txt"),
+        ("", [], "usage: tools/environment.py REQUIREMENTS.txt"),
+    ],
+)
+def test_what_the_environment_lacks_is_said_in_one_line(
+    tmp_path: Path, missing: str, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "tools").mkdir()
+    script = tmp_path / "tools" / "environment.py"
+    script.write_text((ROOT / "tools" / "environment.py").read_text())
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "pins.txt").write_text("")
+    (tmp_path / f"{missing or 'other'}.py").write_text("raise ImportError")  # stands before the real one
+    environment = {"PATH": "", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"numnist: {words}")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / ".venv").exists()
