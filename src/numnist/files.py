@@ -1,8 +1,29 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Reading settings, and writing files so that nobody ever sees half of one."""
 
 import os
+import tomllib
 import uuid
 from pathlib import Path
+from typing import Any
+
+from numnist.errors import InputError
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The contents of a TOML file.
+
+    what: what the file should be, for the error.
+    Raises: InputError naming the file when it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = str(error.strerror)
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError as error:  # not UTF-8, or not TOML
+        reason = " ".join(str(error).split())
+    raise InputError(f"{path}: expected {what}: {reason}")
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

@@ -108,6 +108,7 @@ def test_nesting_has_a_bound() -> None:
     [
         (b"layers = ", "expected a TOML description"),
         (b"\xff\xfe", "expected a TOML description"),
+        (b"layers = " + b"[" * 5000, "expected a TOML description of a model: nested too deeply"),
         (b"", r"expected \[\[layers\]\] alone at the top, got nothing"),
         (b"name = 'x'\n[[layers]]\ntype='ReLU'", "alone at the top, got name, layers"),
         (b"[[layers]]\ntype = 'Relu6'", "layer 0: unknown layer type 'Relu6': did you mean 'ReLU'"),

@@ -1,10 +1,13 @@
 """Flat storage, preprocessing, the reference executor, the summary."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from numnist.nn import (
     BatchNorm,
@@ -96,6 +99,33 @@ class TestReference:
         np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(model.parameters, before[0])
         np.testing.assert_array_equal(model.buffers, before[1])
+
+    def test_blas_has_one_thread_while_it_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """How BLAS splits a sum among threads changes its last bits, and a seed is to give the same ones."""
+        model = small_model()
+        threads: list[int] = []
+
+        def spy(*arguments: Any) -> Any:
+            threads.extend(info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas")
+            return forward(*arguments)
+
+        forward = model.network.layers[0].forward
+        monkeypatch.setattr(model.network.layers[0], "forward", spy)
+        executor = Reference(model)
+        with threadpool_limits(2):
+            executor.predict(np.zeros((2, 1, 4, 4), np.float32))
+            executor.loss_and_grads(
+                np.zeros((2, 1, 4, 4), np.float32), np.array([0, 1]), np.random.default_rng(0)
+            )
+        assert set(threads) == {1}
+
+    def test_the_running_statistics_raise_the_version(self) -> None:
+        model = small_model()
+        before = model.version
+        Reference(model).loss_and_grads(
+            np.zeros((2, 1, 4, 4), np.float32), np.array([0, 1]), np.random.default_rng(0)
+        )
+        assert model.version > before
 
     def test_soft_targets_at_the_labels_are_the_labels(self) -> None:
         x = np.random.default_rng(1).standard_normal((5, 1, 4, 4), dtype=np.float32)

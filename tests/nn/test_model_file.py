@@ -149,6 +149,19 @@ def test_wrong_tensors_are_named(path: Path, tensors: Any, message: str) -> None
         load_model(path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(path: Path, value: float) -> None:
+    rewrite(path, tensors=lambda arrays: {**arrays, "0.bias": np.full(16, value, np.float32)})
+    with pytest.raises(InputError, match=r"tensor '0\.bias' holds values that are not finite"):
+        load_model(path)
+
+
+def test_a_number_too_large_for_a_float_is_refused(path: Path) -> None:
+    rewrite(path, lambda d: {**d, "preprocess": {**d["preprocess"], "mean": 10**400}})
+    with pytest.raises(InputError, match="Preprocess: expected mean to be a number"):
+        load_model(path)
+
+
 def test_a_safetensors_file_of_others_is_refused(path: Path) -> None:
     path.write_bytes(safetensors.numpy.save({"a": np.zeros(3)}))
     for load in (load_model, load_notes):
@@ -157,10 +170,11 @@ def test_a_safetensors_file_of_others_is_refused(path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none: expected a model file .*, got no such file"):
-        load_model(tmp_path / "none")
-    with pytest.raises(InputError, match="got a folder"):
-        load_model(tmp_path)
+    for load in (load_model, load_notes):
+        with pytest.raises(InputError, match=r"none: expected a model file .*, got no such file"):
+            load(tmp_path / "none")
+        with pytest.raises(InputError, match="got a folder"):
+            load(tmp_path)
 
 
 def test_a_description_nested_without_end_is_refused(path: Path) -> None:
@@ -177,9 +191,12 @@ def test_damaged_files_give_one_line_or_load(
     path = tmp_path_factory.mktemp("damaged") / "m.safetensors"
     save_model(some_model("linear"), path)
     content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(0, min(len(content), 900) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, min(len(content), 900) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
     message = ""
     try:
         load_model(path)

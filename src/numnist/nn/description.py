@@ -1,6 +1,5 @@
 """Networks as plain data: what a model file stores, what a TOML file says, what the zoo is made of."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from numnist.arrays import Shape
 from numnist.errors import InputError, unknown
+from numnist.files import read_toml
 from numnist.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from numnist.nn.conv2d import Conv2d
 from numnist.nn.dropout import Dropout
@@ -103,11 +103,7 @@ def network_from_toml(path: Path, input_shape: Shape, classes: int) -> Sequentia
 
     Raises: InputError, one line that names the file and the layer.
     """
-    try:
-        description = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"{path}: expected a TOML description of a model: {reason}") from error
+    description = read_toml(path, "a TOML description of a model")
     if set(description) != {"layers"}:
         raise InputError(
             f"{path}: expected [[layers]] alone at the top, got {', '.join(description) or 'nothing'}"

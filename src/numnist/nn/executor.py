@@ -61,6 +61,7 @@ class Reference:
             loss, loss_cache = softmax_cross_entropy.forward(logits, y, self.label_smoothing)
             dlogits = softmax_cross_entropy.backward(1.0, loss_cache)
             _, gradients = self.model.network.backward(dlogits, cache)
+        self.model.mark_changed()  # the running statistics have moved
         for name, view in self._named_gradient.items():
             view[...] = gradients[name]
         labels = y if y.ndim == 1 else y.argmax(axis=1)

@@ -1,7 +1,8 @@
 """Models on disk: one safetensors file that holds all that is needed to use the model."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,29 +51,33 @@ def load_model(path: Path) -> Model:
 
     Raises: InputError, one line that names the file and what is wrong with it.
     """
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: expected a model file (model.safetensors), got {kind}")
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            network, preprocess = _described(file.metadata())
-            _check_tensors(file, network.parameter_shapes() | network.buffer_shapes())
-            model = Model(network, preprocess)
-            for name, view in model.named_arrays():
-                view[...] = file.get_tensor(name)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a model that numnist can use: {' '.join(str(error).split())}"
-        ) from error
+    with _opened(path) as file:
+        network, preprocess = _described(file.metadata())
+        _check_tensors(file, network.parameter_shapes() | network.buffer_shapes())
+        model = Model(network, preprocess)
+        for name, view in model.named_arrays():
+            view[...] = file.get_tensor(name)
+            if not np.isfinite(view).all():
+                raise ValueError(f"tensor {name!r} holds values that are not finite numbers")
     model.mark_changed()
     return model
 
 
 def load_notes(path: Path) -> dict[str, Any]:
     """The notes that `save_model` was given; the errors are those of `load_model`."""
+    with _opened(path) as file:
+        return dict(_description(file.metadata())["notes"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as safetensors gives it; all that goes wrong meanwhile is an InputError that names it."""
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: expected a model file (model.safetensors), got {kind}")
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            return dict(_description(file.metadata())["notes"])
+            yield file
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise InputError(
             f"{path}: not a model that numnist can use: {' '.join(str(error).split())}"

@@ -63,6 +63,15 @@ class Sequential(Layer):
             yield layer, input_shape, output_shape
             input_shape = output_shape
 
+    def leaves(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape, Shape]]:
+        """Like `walk`, but through nested ones: position ("3.1"), layer, shapes before and behind it."""
+        for position, (layer, before, behind) in enumerate(self.walk(input_shape)):
+            if isinstance(layer, Sequential):
+                for below, inner, *shapes in layer.leaves(before):
+                    yield f"{position}.{below}", inner, shapes[0], shapes[1]
+            else:
+                yield str(position), layer, before, behind
+
     def parameter_shapes(self) -> dict[str, Shape]:
         return self._prefixed(lambda layer: layer.parameter_shapes())
 

@@ -20,19 +20,11 @@ class SummaryRow:
     multiply_adds: int
 
 
-def summarise(network: Sequential, input_shape: Shape, prefix: str = "") -> Iterator[SummaryRow]:
+def summarise(network: Sequential, input_shape: Shape) -> Iterator[SummaryRow]:
     """A row for every layer, nested ones in their place ("3.1"), for samples of the shape given."""
-    for position, (layer, before, behind) in enumerate(network.walk(input_shape)):
-        if isinstance(layer, Sequential):
-            yield from summarise(layer, before, f"{prefix}{position}.")
-        else:
-            yield SummaryRow(
-                f"{prefix}{position}",
-                _words(layer),
-                behind,
-                sum(prod(shape) for shape in layer.parameter_shapes().values()),
-                layer.multiply_adds(before),
-            )
+    for position, layer, before, behind in network.leaves(input_shape):
+        parameters = sum(prod(shape) for shape in layer.parameter_shapes().values())
+        yield SummaryRow(position, _words(layer), behind, parameters, layer.multiply_adds(before))
 
 
 def _words(layer: Layer) -> str:
