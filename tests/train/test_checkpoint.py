@@ -20,6 +20,7 @@ from numnist.train import (
     resolve,
     save_checkpoint,
 )
+from numnist.train.checkpoint import Checkpoint
 
 EVERYTHING: dict[str, Any] = {
     "model": "own.toml",
@@ -27,7 +28,7 @@ EVERYTHING: dict[str, Any] = {
     "epochs": 5,
     "keep_best": True,
     "early_stopping": {"patience": 9},
-    "plateau": {"patience": 1},
+    "plateau": {"patience": 1, "factor": 0.5},
     "augment": {"rotation": 9, "translation": 1},
     "optim": {"lr": 0.02, "weight_decay": 1e-4},
 }
@@ -62,11 +63,18 @@ def fresh(dataset: Dataset, **settings: Any) -> Run:
 
 
 def save(run: Run, path: Path) -> None:
-    save_checkpoint(path, run.model, run.state, run.callbacks)
+    save_checkpoint(path, run.identity, run.model, run.state, run.callbacks)
 
 
 def load(run: Run, path: Path) -> None:
-    load_checkpoint(path, run.model, run.state, run.callbacks)
+    load_checkpoint(path, run.identity, run.model, run.state, run.callbacks)
+
+
+class Plateaus(Callback):
+    """Has the validation loss rise in the second and third epoch, so that the learning rate is lowered."""
+
+    def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
+        report.val_loss = (0.5, 0.6, 0.6, 0.4, 0.3)[report.epoch - 1]
 
 
 class SaveAndStop(Callback):
@@ -87,13 +95,14 @@ def test_interrupted_and_uninterrupted_runs_end_in_the_same_bits(
 ) -> None:
     optim = {"kind": kind, "lr": 0.02}
     straight = fresh(dataset, optim=optim)
-    straight.trainer.fit(straight.state, 5, straight.callbacks)
+    straight.trainer.fit(straight.state, 5, [Plateaus(), *straight.callbacks])
     path = tmp_path / "checkpoint.safetensors"
+    assert straight.state.lr_scale == 0.5
     for epoch in (1, 3, 5):  # as three processes would, one after another
         run = fresh(dataset, optim=optim)
         if path.exists():
             load(run, path)
-        run.trainer.fit(run.state, 5, [*run.callbacks, SaveAndStop(run, path, epoch)])
+        run.trainer.fit(run.state, 5, [Plateaus(), *run.callbacks, SaveAndStop(run, path, epoch)])
     np.testing.assert_array_equal(run.model.parameters, straight.model.parameters)
     np.testing.assert_array_equal(run.model.buffers, straight.model.buffers)
     for name, slot in straight.state.optimizer.slots.items():
@@ -125,6 +134,13 @@ def rewrite(path: Path, change: Any) -> None:
     ("change", "message"),
     [
         (lambda values, arrays: values.update(format=7), "expected format 1, got 7"),
+        (lambda values, arrays: values.update(epoch="x"), "expected epoch to be a count, got 'x'"),
+        (
+            lambda values, arrays: values.update(optimizer_step=-1),
+            "expected optimizer_step to be a count",
+        ),
+        (lambda values, arrays: values.update(lr_scale="1"), "expected lr_scale to be float, got '1'"),
+        (lambda values, arrays: values.update(report={"x": 1}), "unexpected keyword argument 'x'"),
         (lambda values, arrays: values.pop("epoch"), "values missing: epoch, unknown: none"),
         (lambda values, arrays: arrays.pop("optimizer.m"), "arrays missing: optimizer.m, unknown: none"),
         (lambda values, arrays: arrays.update(other=np.zeros(1)), "arrays missing: none, unknown: other"),
@@ -148,15 +164,62 @@ def test_another_content_is_named_and_changes_nothing(
 def test_the_checkpoint_of_other_settings_is_refused(tmp_path: Path, dataset: Dataset) -> None:
     path = tmp_path / "checkpoint.safetensors"
     save(fresh(dataset), path)
-    with pytest.raises(
-        InputError, match=r"arrays missing: optimizer\.velocity, unknown: optimizer\.m, optimizer\.v"
+    for changed in (
+        {"seed": 1},
+        {"batch_size": 16},
+        {"label_smoothing": 0.1},
+        {"optim": {"kind": "momentum"}},
     ):
-        load(fresh(dataset, optim={"kind": "momentum"}), path)
+        with pytest.raises(InputError, match="not a checkpoint of this run"):
+            load(fresh(dataset, **changed), path)
+    other_data = Dataset("bars", dataset.train, dataset.test, 3, "0" * 64, ())
+    with pytest.raises(InputError, match="expected identity"):
+        load(fresh(other_data), path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", bytes(100)])
+def with_metadata(text: str) -> bytes:
+    return safetensors.numpy.save({"a": np.zeros(1)}, {"numnist-checkpoint": text})
+
+
+DAMAGED = {
+    "empty": b"",
+    "text": b"no checkpoint",
+    "zeros": bytes(100),
+    "no metadata": safetensors.numpy.save({"a": np.zeros(1)}),
+    "number": with_metadata("3"),
+    "list": with_metadata("[]"),
+    "deep": with_metadata("[" * 20_000 + "]" * 20_000),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a checkpoint of this run"):
         load(fresh(dataset), path)
+
+
+def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path, dataset: Dataset) -> None:
+    """Going on from the last checkpoint of a stopped run must not train another epoch."""
+    path = tmp_path / "checkpoint.safetensors"
+    straight = fresh(dataset, early_stopping={"patience": 1}, epochs=60)
+    observer = Checkpoint(path, straight.identity, straight.model, straight.callbacks)
+    straight.trainer.fit(straight.state, 60, [*straight.callbacks, observer])
+    assert straight.state.stop
+    resumed = fresh(dataset, early_stopping={"patience": 1}, epochs=60)
+    load(resumed, path)
+    resumed.trainer.fit(resumed.state, 60, resumed.callbacks)
+    assert (resumed.state.step, resumed.state.stop) == (straight.state.step, straight.state.stop)
+    assert resumed.state.report == straight.state.report
+    np.testing.assert_array_equal(resumed.model.parameters, straight.model.parameters)
+
+
+def test_an_interruption_does_not_stop_the_run_that_goes_on(tmp_path: Path, dataset: Dataset) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    run = fresh(dataset)
+    run.state.stop, run.state.interrupted = "interrupted", True
+    save(run, path)
+    again = fresh(dataset)
+    load(again, path)
+    assert again.state.stop == ""

@@ -170,6 +170,7 @@ def test_wrong_flags_are_named(flags: dict[str, Any], message: str) -> None:
         ("epocs = 3", "my.toml: epocs: unknown setting 'epocs': did you mean 'epochs'?"),
         ("epochs = 1.5", "my.toml: epochs: input should be a valid integer"),
         ("[optim]\nlearning_rate = 3", "my.toml: optim.learning_rate: unknown setting 'learning_rate'"),
+        ("epochs = true", "my.toml: epochs: expected another type, got True"),
         ("recipe = 3", "my.toml: recipe: expected the name of a recipe, got 3"),
         ('recipe = "qick"', "unknown recipe 'qick': did you mean 'quick'?"),
         ("validation = 0\nkeep_best = true", "my.toml: early_stopping, plateau and keep_best need"),

@@ -6,7 +6,8 @@ from numnist.train.checkpoint import load_checkpoint, save_checkpoint
 from numnist.train.config import Config
 from numnist.train.loop import DivergenceError, Trainer
 from numnist.train.metrics import Evaluation, evaluate
-from numnist.train.run import Outcome, Run, prepare, train
+from numnist.train.prepare import Run, prepare
+from numnist.train.run import Outcome, train
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import recipes, resolve
 from numnist.train.state import EpochReport, StepReport, TrainState

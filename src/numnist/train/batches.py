@@ -13,8 +13,7 @@ from numnist.train.streams import Stream, generator
 class TrainingImages:
     """Those images of a split that are trained on, and what happens to them on the way.
 
-    indices: which of the split's images; so a validation split costs no copy. seed: of shuffling and
-    augmentation.
+    indices: which of the split's images; leaving some out costs no copy. seed: of all randomness in training.
     """
 
     split: Split

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from numnist.nn import INITIALISERS
-from numnist.train.tables import AugmentTable, OptimizerTable, ScheduleTable, Table
+from numnist.train.tables import AugmentTable, OptimizerTable, ScheduleKind, ScheduleTable, Table
 
 
 class EarlyStopping(Table):
@@ -20,7 +20,7 @@ class Plateau(Table):
     """Lower the learning rate when the validation loss has stopped falling."""
 
     patience: Annotated[
-        int, Field(ge=0, description="epochs without a new best before lowering; 0: never")
+        int, Field(ge=0, description="epochs without a new best that are let pass; 0: all of them")
     ] = 0
     factor: Annotated[float, Field(gt=0, lt=1, description="what the learning rate is multiplied by")] = 0.1
 
@@ -42,7 +42,7 @@ class Config(Table):
         int | None,
         Field(ge=0, description="training images held out; 0: none; unless given, a sixth, at most 10,000"),
     ] = None
-    limit: Annotated[int | None, Field(ge=1, description="use only so many training images")] = None
+    limit: Annotated[int | None, Field(ge=1, description="use only the first so many training images")] = None
     label_smoothing: Annotated[float, Field(ge=0, le=1, description="share of each target spread evenly")] = (
         0.0
     )
@@ -62,13 +62,34 @@ class Config(Table):
     early_stopping: EarlyStopping = EarlyStopping()
     plateau: Plateau = Plateau()
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """To pydantic true is 1, and `epochs = true` one epoch."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("expected another type")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_is_in_range(cls, schedule: ScheduleKind, info: ValidationInfo) -> ScheduleKind:
+        """Some bounds depend on the learning rate; without a valid one there is no telling."""
+        if "optim" in info.data:
+            schedule.build(info.data["optim"].lr, total_steps=1, warmup_steps=0)
+        return schedule
+
     @model_validator(mode="after")
     def _what_looks_at_validation_has_some(self) -> "Config":
-        if self.validation == 0 and (self.early_stopping.patience or self.plateau.patience or self.keep_best):
+        if self.validation == 0 and self.looks_at_validation:
             raise ValueError(
                 "early_stopping, plateau and keep_best need a validation split, and validation is 0"
             )
         return self
+
+    @property
+    def looks_at_validation(self) -> bool:
+        """Whether anything in the run depends on validation."""
+        return bool(self.early_stopping.patience or self.plateau.patience or self.keep_best)
 
     def plain(self) -> dict[str, Any]:
         """The settings as plain values, without those that are None, which TOML cannot say."""

@@ -39,7 +39,6 @@ class Trainer:
     optimizer: Optimizer
     schedule: Schedule
     clip_norm: float | None
-    seed: int
 
     def fit(self, state: TrainState, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
         """Train from where `state` stands, an end of an epoch, until `epochs` are done or a stop is wanted.
@@ -61,14 +60,13 @@ class Trainer:
     def _epoch(self, state: TrainState, callbacks: Sequence[Callback]) -> None:
         """One pass over the images, and the validation after it."""
         epoch = EpochReport(state.epoch + 1, state.step)
+        last_step = (state.epoch + 1) * self.images.steps_per_epoch
         for x, y in self.images.epoch(state.epoch):
             lr = self.schedule(state.step) * state.lr_scale
-            result = self.executor.loss_and_grads(x, y, generator(self.seed, Stream.DROPOUT, state.step))
-            if not math.isfinite(result.loss):
-                where = f"at step {state.step + 1}, with a learning rate of {lr:.3g}"
-                raise DivergenceError(
-                    f"the loss became {result.loss} {where}: try a smaller --optim.lr, or --clip-norm 1"
-                )
+            result = self.executor.loss_and_grads(
+                x, y, generator(self.images.seed, Stream.DROPOUT, state.step)
+            )
+            require_finite(result.loss, f"at step {state.step + 1}, with a learning rate of {lr:.3g}")
             gradient = self.executor.gradient
             norm = None if self.clip_norm is None else clip_gradient_norm(gradient, self.clip_norm)
             self.optimizer.step(self.model.parameters, gradient, state.optimizer, lr)
@@ -79,17 +77,24 @@ class Trainer:
             epoch.add(step)
             for callback in callbacks:
                 callback.on_step_end(state, step)
-            if state.stop:
+            if state.stop and state.step < last_step:
                 return
         state.epoch += 1
         if self.validation is not None:
             outcome = evaluate(
                 self.executor, self.model.preprocess, self.validation.images, self.validation.labels
             )
+            require_finite(outcome.loss, f"on the validation images after epoch {state.epoch}")
             epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
         state.report = epoch
         for callback in callbacks:
             callback.on_epoch_end(state, epoch)
+
+
+def require_finite(loss: float, where: str) -> None:
+    """DivergenceError, saying where, unless the loss is a finite number."""
+    if not math.isfinite(loss):
+        raise DivergenceError(f"the loss became {loss} {where}: try a smaller --optim.lr, or --clip-norm 1")
 
 
 @contextmanager

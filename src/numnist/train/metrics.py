@@ -36,7 +36,7 @@ class Evaluation:
     @property
     def accuracy(self) -> float:
         """Fraction of images taken for their own class."""
-        return 1 - self.errors / self.n
+        return (self.n - self.errors) / self.n
 
     @property
     def precision(self) -> Array:

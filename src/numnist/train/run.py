@@ -1,45 +1,22 @@
-"""A whole run: from settings and data to a tested model in a folder."""
+"""A whole run: training, the test, and what is left of them in a folder."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-from numnist.arrays import Array
-from numnist.data import Dataset, default_validation, split_validation
-from numnist.errors import InputError
+import numpy as np
+
 from numnist.files import write_atomic
-from numnist.nn import BatchNorm, Executor, Model, Preprocess, Reference, build, save_model
-from numnist.train.batches import TrainingImages
-from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
+from numnist.nn import save_model
+from numnist.train.callbacks import Callback, KeepBest
 from numnist.train.checkpoint import Checkpoint
-from numnist.train.config import Config
-from numnist.train.loop import Trainer
+from numnist.train.loop import DivergenceError, require_finite
 from numnist.train.metrics import Evaluation, evaluate
+from numnist.train.prepare import Run
 from numnist.train.records import History, Timing
 from numnist.train.run_folder import RunFolder
-from numnist.train.sources import to_toml
-from numnist.train.state import TrainState
-from numnist.train.streams import Stream, generator
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A run, set up and not yet started: `train` does it. Made by `prepare`."""
-
-    recipe: str
-    config: Config
-    dataset: Dataset
-    trainer: Trainer
-    state: TrainState
-    keep_best: KeepBest | None
-    callbacks: tuple[Callback, ...]
-
-    @property
-    def model(self) -> Model:
-        """The model that is trained."""
-        return self.trainer.model
+from numnist.train.sources import changed_settings, to_toml
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,77 +25,6 @@ class Outcome:
 
     stopped: str
     test: Evaluation | None
-
-
-def prepare(recipe: str, config: Config, dataset: Dataset) -> Run:
-    """Build model, executor, optimizer and schedule for these settings and this data.
-
-    Raises: InputError naming the setting when the data and the settings do not fit each other.
-    """
-    if dataset.train is None or dataset.test is None:
-        raise InputError("training needs a training set and a test set")
-    train = dataset.train if config.limit is None else dataset.train.take(slice(config.limit))
-    held_out = default_validation(len(train)) if config.validation is None else config.validation
-    if held_out >= len(train):
-        raise InputError(
-            f"--validation: expected fewer than the {len(train)} training images, got {held_out}"
-        )
-    trained, validated = split_validation(len(train), held_out)
-
-    model = new_model(config, train.images[trained], dataset.classes)
-    images = TrainingImages(
-        train, trained, model.preprocess, config.augment.build(), config.batch_size, config.seed
-    )
-    _check_last_batch(model, images)
-    total_steps = config.epochs * images.steps_per_epoch
-    optimizer = config.optim.build()
-    trainer = Trainer(
-        model=model,
-        executor=executor_for(model, config),
-        images=images,
-        validation=train.take(validated) if held_out else None,
-        optimizer=optimizer,
-        schedule=config.schedule.build(config.optim.lr, total_steps, config.warmup_steps),
-        clip_norm=config.clip_norm,
-        seed=config.seed,
-    )
-    state = TrainState(optimizer.init(model.parameters, None if config.decay_all else model.decay_mask()))
-    keep_best = KeepBest(model) if config.keep_best or config.early_stopping.patience else None
-    callbacks: list[Callback] = [keep_best] if keep_best else []
-    if config.early_stopping.patience:
-        callbacks.append(EarlyStopping(config.early_stopping.patience))
-    if config.plateau.patience:
-        callbacks.append(ReduceOnPlateau(config.plateau.patience, config.plateau.factor))
-    return Run(recipe, config, dataset, trainer, state, keep_best, tuple(callbacks))
-
-
-def new_model(config: Config, images: Array, classes: int) -> Model:
-    """The model of these settings with fresh weights, fitted to the images that it will be trained on."""
-    preprocess = Preprocess.fit(images, [str(label) for label in range(classes)])
-    try:
-        network = build(config.model, preprocess.input_shape, classes)
-        model = Model(network, preprocess)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"--model: {error}") from error
-    return model.initialise(generator(config.seed, Stream.INITIALISATION), config.init)
-
-
-def _check_last_batch(model: Model, images: TrainingImages) -> None:
-    """InputError where a batch of a single image would leave a BatchNorm a single value per channel."""
-    alone = images.batch_size == 1 or len(images) % images.batch_size == 1
-    for layer, shape, _ in model.network.walk(model.preprocess.input_shape):
-        if alone and isinstance(layer, BatchNorm) and prod(shape[1:]) == 1:
-            raise InputError(
-                f"--batch-size: {images.batch_size} leaves a batch of one of the {len(images)} images, "
-                "which BatchNorm behind a Linear cannot normalise: choose another size"
-            )
-
-
-def executor_for(model: Model, config: Config) -> Executor:
-    """What runs the model in training."""
-    return Reference(model, config.label_smoothing)
 
 
 def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Outcome:
@@ -135,16 +41,19 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
         *run.callbacks,
         History(folder.file("history.jsonl")),
         Timing(folder.file("timing.jsonl")),
-        Checkpoint(folder.file("checkpoint.safetensors"), run.model, run.callbacks),
+        Checkpoint(folder.file("checkpoint.safetensors"), run.identity, run.model, run.callbacks),
         *observers,
     ]
     run.trainer.fit(run.state, config.epochs, callbacks)
+    if not np.isfinite(run.model.parameters).all() or not np.isfinite(run.model.buffers).all():
+        raise DivergenceError("the last steps left weights that are not finite: try a smaller --optim.lr")
     save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
     if run.state.interrupted:
         return Outcome(run.state.stop, None)
     test = run.dataset.test
     assert test is not None  # `prepare` has seen to it
     outcome = evaluate(run.trainer.executor, run.model.preprocess, test.images, test.labels)
+    require_finite(outcome.loss, "on the test images")
     result = json.dumps(_result(run, outcome), indent=2, allow_nan=False)
     write_atomic(folder.file("result.json"), result + "\n")
     return Outcome(run.state.stop, outcome)
@@ -155,15 +64,24 @@ def _provenance(run: Run) -> dict[str, Any]:
     validation = run.trainer.validation
     return {
         "recipe": run.recipe,
+        "changed": changed_settings(run.recipe, run.config),
         "seed": run.config.seed,
         "epochs": run.state.epoch,
+        "steps": run.state.step,
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "trained_on": {
             "images": len(run.trainer.images),
             "validation": 0 if validation is None else len(validation),
-            "selection": f"epoch {run.keep_best.epoch}, the best on validation" if run.keep_best else "none",
+            "selection": _selection(run.keep_best),
         },
     }
+
+
+def _selection(keep_best: KeepBest | None) -> str:
+    """Which epoch's weights the model has, if not simply the last one's."""
+    if keep_best is None or keep_best.best is None:
+        return "none"
+    return f"epoch {keep_best.epoch}, the best on validation"
 
 
 def _result(run: Run, test: Evaluation) -> dict[str, Any]:

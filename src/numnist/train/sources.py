@@ -1,20 +1,19 @@
 """Where settings come from: a recipe, a TOML file over it, flags over both."""
 
 import tomllib
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from numnist.errors import InputError, unknown
+from numnist.files import read_toml
 from numnist.train.config import Config
+from numnist.train.config_errors import Settings, Sources, in_one_line
 
 DEFAULT_RECIPE = "quick"
-
-Settings = Mapping[str, Any]
 
 
 def recipes() -> dict[str, str]:
@@ -36,15 +35,6 @@ def recipe_settings(name: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def file_settings(path: Path) -> dict[str, Any]:
-    """The settings of a TOML file; InputError naming the file when it cannot be read as TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
-        raise InputError(f"--config {path}: expected a TOML file of settings: {reason}") from error
-
-
 def merge(below: Settings, above: Settings) -> dict[str, Any]:
     """Settings of two sources: what `above` says holds, tables are merged key by key.
 
@@ -55,8 +45,8 @@ def merge(below: Settings, above: Settings) -> dict[str, Any]:
     for key, value in above.items():
         old = below.get(key)
         if (
-            isinstance(value, Mapping)
-            and isinstance(old, Mapping)
+            isinstance(value, dict)
+            and isinstance(old, dict)
             and value.get("kind", old.get("kind")) == old.get("kind")
         ):
             merged[key] = merge(old, value)
@@ -74,7 +64,7 @@ def resolve(flags: Settings, recipe: str | None = None, config: Path | None = No
     Raises: InputError, one line that names the flag, or the file and its key, and the nearest known key where
             one is not known.
     """
-    from_file = file_settings(config) if config else {}
+    from_file = read_toml(config, "a TOML file of settings") if config else {}
     named = from_file.pop("recipe", None)
     if named is not None and not isinstance(named, str):
         raise InputError(f"{config}: recipe: expected the name of a recipe, got {named!r}")
@@ -83,77 +73,16 @@ def resolve(flags: Settings, recipe: str | None = None, config: Path | None = No
     try:
         return name, Config.model_validate(settings)
     except ValidationError as error:
-        raise InputError(_in_one_line(error, settings, flags, config, from_file, name)) from error
+        sources = Sources(settings, flags, from_file, str(config), name)
+        raise InputError(in_one_line(error, sources)) from error
+
+
+def changed_settings(recipe: str, config: Config) -> list[str]:
+    """The settings in which a run differs from its recipe, the seed apart: ["epochs", "optim"]."""
+    plain, of_recipe = config.plain(), resolve({}, recipe)[1].plain()
+    return sorted(key for key in plain | of_recipe if key != "seed" and plain.get(key) != of_recipe.get(key))
 
 
 def to_toml(recipe: str, config: Config) -> str:
     """A file that `resolve` reads back to the same settings."""
     return tomli_w.dumps({"recipe": recipe, **config.plain()})
-
-
-def _in_one_line(
-    error: ValidationError,
-    settings: Settings,
-    flags: Settings,
-    config: Path | None,
-    from_file: Settings,
-    recipe: str,
-) -> str:
-    """The first error, with the flag or the file and key that it came from."""
-    first = error.errors(include_url=False)[0]
-    path = _without_kinds(first["loc"], settings)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = unknown("setting", path[-1], _known_settings(path[:-1], settings))
-    elif first["type"] == "union_tag_invalid":
-        path, known = [*path, "kind"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
-        message = unknown("kind", first["ctx"]["tag"], known)
-    elif first["type"] in ("model_type", "model_attributes_type"):
-        message = f"expected a table, got {first['input']!r}"
-    elif first["type"] == "missing":
-        message = "is needed and missing"
-    elif path and not isinstance(first["input"], Mapping):
-        message = f"{message[0].lower()}{message[1:]}, got {first['input']!r}"
-    key = ".".join(path)
-    if not path:
-        return message if not config else f"{config}: {message}"
-    if _said(flags, path):
-        return f"--{key.replace('_', '-')}: {message}"
-    where = config if config and _said(from_file, path) else f"recipe {recipe}"
-    return f"{where}: {key}: {message}"
-
-
-def _without_kinds(location: tuple[int | str, ...], settings: Settings) -> list[str]:
-    """The keys in pydantic's location of an error, which also names the kind of a table on the way."""
-    path: list[str] = []
-    level: Any = settings
-    for step in location:
-        if isinstance(level, Mapping) and step == level.get("kind") and step not in level:
-            continue
-        if not isinstance(level, Mapping) and path:  # inside a value: an element of a pair, a type of a union
-            break
-        path.append(str(step))
-        level = level.get(step) if isinstance(level, Mapping) else None
-    return path
-
-
-def _said(source: Settings, path: list[str]) -> bool:
-    """Whether a source has a value at this path, or a table of which the last key is missing."""
-    level: Any = source
-    for step in path[:-1]:
-        level = level.get(step) if isinstance(level, Mapping) else None
-    return isinstance(level, Mapping) and (path[-1] in level or (len(path) > 1 and bool(level)))
-
-
-def _known_settings(path: list[str], settings: Settings) -> list[str]:
-    """The keys of the table at `path`, which is a table of the `kind` that the settings choose there."""
-    table: type[BaseModel] = Config
-    for step in path:
-        settings = settings[step]
-        annotation = table.model_fields[step].annotation
-        table = next(
-            option
-            for option in (get_args(annotation) or (annotation,))
-            if "kind" not in settings or option.model_fields["kind"].default == settings["kind"]
-        )
-    return list(table.model_fields)

@@ -1,6 +1,8 @@
 """What changes while a model is trained, and what one epoch came to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from numnist.optim import State
 
@@ -45,7 +47,7 @@ class EpochReport:
     train_accuracy: float = 0.0
     val_loss: float | None = None
     val_accuracy: float | None = None
-    _n: int = field(default=0, repr=False)
+    _n: int = field(default=0, repr=False, compare=False)
 
     def add(self, step: StepReport) -> None:
         """Bring in one more step; the means weigh every sample alike, so a small last batch weighs less."""
@@ -58,3 +60,8 @@ class EpochReport:
     def row(self) -> dict[str, int | float | None]:
         """The report as plain values, for a line of history.jsonl."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "EpochReport":
+        """The report that gave this row."""
+        return cls(**row)

@@ -8,7 +8,14 @@ from collections.abc import Container, Mapping
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal, Union, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+)
 
 from numnist.data import Augmentation
 from numnist.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule, WarmUp
@@ -42,11 +49,6 @@ class ScheduleKind(Table):
     """A table that chooses a schedule by its `kind`; its other fields are that one's."""
 
     kind: str
-
-    @model_validator(mode="after")
-    def _in_range(self) -> "ScheduleKind":
-        self.build(lr=1.0, total_steps=1, warmup_steps=0)
-        return self
 
     def build(self, lr: float, total_steps: int, warmup_steps: int) -> Schedule:
         """The schedule with lr as its highest rate, behind a warm-up if there is one.
@@ -109,6 +111,9 @@ def around(neutral: float) -> BeforeValidator:
     return BeforeValidator(widen)
 
 
+NEUTRAL = {"rotation": 0.0, "translation": 0.0, "scale": 1.0, "shear": 0.0}
+"""The ranges of an augmentation, with the value that changes nothing."""
+
 OptimizerTable: Any = one_of(OptimizerKind, OPTIMIZERS)
 
 # Rates and number of steps follow from the optimizer's table and the run; warm-up is a setting of its own.
@@ -119,10 +124,7 @@ ScheduleTable: Any = one_of(
 )
 
 _augment_fields: dict[str, Any] = {
-    name: (
-        Annotated[hint, around(1.0 if name == "scale" else 0.0)] if type(default) is tuple else hint,
-        default,
-    )
+    name: (Annotated[hint, around(NEUTRAL[name])] if name in NEUTRAL else hint, default)
     for name, (hint, default) in field_definitions(Augmentation).items()
 }
 AugmentTable: Any = create_model("Augment", __base__=AugmentFields, **_augment_fields)

@@ -1,0 +1,130 @@
+"""From settings and data to a run that is ready to start."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from numnist.arrays import Array
+from numnist.data import Dataset, default_validation, split_validation
+from numnist.errors import InputError
+from numnist.nn import BatchNorm, Model, Preprocess, Reference, Sequential, Softmax, build
+from numnist.train.batches import TrainingImages
+from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
+from numnist.train.config import Config
+from numnist.train.loop import Trainer
+from numnist.train.state import TrainState
+from numnist.train.streams import Stream, generator
+
+OWN_NETWORK = "a network made in Python"
+"""What the settings say of a network that no name and no file describes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run, set up and not yet started: `train` does it. Made by `prepare`."""
+
+    recipe: str
+    config: Config
+    dataset: Dataset
+    trainer: Trainer
+    state: TrainState
+    keep_best: KeepBest | None
+    callbacks: tuple[Callback, ...]
+
+    @property
+    def model(self) -> Model:
+        """The model that is trained."""
+        return self.trainer.model
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what decides the course of the run: settings, network and data."""
+        decides = {
+            "settings": self.config.plain(),
+            "network": self.model.network.describe(),
+            "data": self.dataset.fingerprint,
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def prepare(recipe: str, config: Config, dataset: Dataset, network: Sequential | None = None) -> Run:
+    """Build model, executor, optimizer and schedule for these settings and this data.
+
+    network: one of your own, instead of the one that `config.model` names.
+    Raises: InputError naming the setting when the data and the settings do not fit each other.
+    """
+    if dataset.train is None or dataset.test is None:
+        raise InputError("training needs a training set and a test set")
+    train = dataset.train if config.limit is None else dataset.train.take(slice(config.limit))
+    held_out = default_validation(len(train)) if config.validation is None else config.validation
+    if held_out >= len(train):
+        raise InputError(f"--validation: expected fewer than the {len(train)} images, got {held_out}")
+    if held_out == 0 and config.looks_at_validation:
+        raise InputError(f"--validation: {len(train)} images leave none to stop or to choose an epoch by")
+    trained, validated = split_validation(len(train), held_out)
+
+    if network is not None:
+        config = config.model_copy(update={"model": OWN_NETWORK})
+    model = new_model(config, train.images[trained], dataset.classes, network)
+    images = TrainingImages(
+        train, trained, model.preprocess, config.augment.build(), config.batch_size, config.seed
+    )
+    _check_last_batch(model, images)
+    total_steps = config.epochs * images.steps_per_epoch
+    if config.warmup_steps >= total_steps:
+        raise InputError(
+            f"--warmup-steps: expected fewer than the run's {total_steps} steps, got {config.warmup_steps}"
+        )
+    optimizer = config.optim.build()
+    trainer = Trainer(
+        model=model,
+        executor=Reference(model, config.label_smoothing),
+        images=images,
+        validation=train.take(validated) if held_out else None,
+        optimizer=optimizer,
+        schedule=config.schedule.build(config.optim.lr, total_steps, config.warmup_steps),
+        clip_norm=config.clip_norm,
+    )
+    state = TrainState(optimizer.init(model.parameters, None if config.decay_all else model.decay_mask()))
+    keep_best = KeepBest(model) if config.keep_best or config.early_stopping.patience else None
+    callbacks: list[Callback] = [keep_best] if keep_best else []
+    if config.early_stopping.patience:
+        callbacks.append(EarlyStopping(config.early_stopping.patience))
+    if config.plateau.patience:
+        callbacks.append(ReduceOnPlateau(config.plateau.patience, config.plateau.factor))
+    return Run(recipe, config, dataset, trainer, state, keep_best, tuple(callbacks))
+
+
+def new_model(config: Config, images: Array, classes: int, network: Sequential | None = None) -> Model:
+    """The model of these settings with fresh weights, fitted to the images that it will be trained on.
+
+    Raises: InputError when the images cannot be standardised or do not fit the network.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # Preprocess refuses what comes of it
+        try:
+            preprocess = Preprocess.fit(images, [str(label) for label in range(classes)])
+        except ValueError as error:
+            raise InputError(f"the training images cannot be standardised: {error}") from error
+    try:
+        network = network or build(config.model, preprocess.input_shape, classes)
+        model = Model(network, preprocess)
+    except ValueError as error:
+        raise InputError(f"--model: {error}") from error
+    *_, (position, last, _, _) = network.leaves(preprocess.input_shape)
+    if isinstance(last, Softmax):
+        raise InputError(f"--model: layer {position}: leave out the last Softmax: the loss applies it")
+    return model.initialise(generator(config.seed, Stream.INITIALISATION), config.init)
+
+
+def _check_last_batch(model: Model, images: TrainingImages) -> None:
+    """InputError where a batch of a single image would leave a BatchNorm a single value per channel."""
+    alone = images.batch_size == 1 or len(images) % images.batch_size == 1
+    for _, layer, shape, _ in model.network.leaves(model.preprocess.input_shape):
+        if alone and isinstance(layer, BatchNorm) and prod(shape[1:]) == 1:
+            raise InputError(
+                f"--batch-size: {images.batch_size} leaves a batch of one of the {len(images)} images, "
+                "which BatchNorm behind a Linear cannot normalise: choose another size"
+            )
