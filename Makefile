@@ -13,7 +13,7 @@ help:
 
 # `train` runs in whichever environment is there: the one for development holds all that it needs.
 environment:
-	@test -f .venv/installed-develop || $(PYTHON) tools/environment.py requirements/run.txt
+	@$(PYTHON) tools/environment.py requirements/run.txt requirements/develop.txt
 
 develop:
 	@$(PYTHON) tools/environment.py requirements/develop.txt

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -82,7 +81,6 @@ def measure(recipe: str, config: Config, dataset: Dataset, code: str) -> dict[st
         },
         **{key: result[key] for key in ("parameters", "trained_on", "dataset")},
         "seconds": round(seconds, 1),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "settings": config.plain(),
         "commit": code,
         "environment": environment(),
@@ -107,6 +105,7 @@ def main() -> None:
                 print(f"{recipe} seed {seed}: there is a row for it", flush=True)
                 continue
             row = measure(recipe, config, dataset, code)
+            RESULTS.parent.mkdir(exist_ok=True)
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{recipe} seed {seed}: {row['test_accuracy']:.2%} in {row['seconds']} s", flush=True)

@@ -69,8 +69,8 @@ def test_files_can_be_read_in_one_go(folder: str) -> None:
             ["pins.txt"],
             "this Python has no venv: on Debian or Ubuntu, `apt install python3-venv`",
         ),
-        ("", ["none.txt"], "usage: tools/environment.py REQUIREMENTS.txt"),
-        ("", [], "usage: tools/environment.py REQUIREMENTS.txt"),
+        ("", ["none.txt"], "usage: tools/environment.py REQUIREMENTS.txt ..."),
+        ("", [], "usage: tools/environment.py REQUIREMENTS.txt ..."),
     ],
 )
 def test_what_the_environment_lacks_is_said_in_one_line(

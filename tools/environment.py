@@ -1,6 +1,8 @@
 """Make the project's virtual environment from pinned, hashed requirements; the Makefile calls this.
 
-    python3 tools/environment.py requirements/run.txt
+    python3 tools/environment.py requirements/run.txt [requirements/develop.txt ...]
+
+The environment is made from the first file, unless it is there and up to date with any of them.
 
 Only the standard library is used, and only syntax that an old Python 3 can read, so that it can say
 in one line what is missing instead of failing with a SyntaxError.
@@ -36,6 +38,18 @@ def fingerprint(requirements: Path) -> str:
     for source in sources:
         digest.update(source.read_bytes())
     return digest.hexdigest()
+
+
+def stamp(requirements: Path) -> Path:
+    """The file in the environment that says what it was made from."""
+    return VENV / ("installed-" + requirements.stem)
+
+
+def up_to_date(requirements: Path) -> bool:
+    """Whether the environment is there, works, and was made from this very file."""
+    written = stamp(requirements)
+    made = written.exists() and written.read_text() == fingerprint(requirements)
+    return made and venv_python().exists()
 
 
 def install(create: "list[str]", pip: "list[str]", requirements: Path) -> bool:
@@ -76,22 +90,21 @@ def with_pip(requirements: Path) -> bool:
 
 
 def main() -> None:
-    """Bring .venv up to date with the requirement file named on the command line."""
+    """Bring .venv up to date with one of the requirement files named on the command line."""
     if sys.version_info < OLDEST:
         stop("Python 3.11 or newer is needed, this is {}.{}; set PYTHON=...".format(*sys.version_info[:2]))
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
-        stop("usage: tools/environment.py REQUIREMENTS.txt")
-    requirements = Path(sys.argv[1])
-    stamp = VENV / ("installed-" + requirements.stem)
-    wanted = fingerprint(requirements)
-    if venv_python().exists() and stamp.exists() and stamp.read_text() == wanted:
+    files = [Path(argument) for argument in sys.argv[1:]]
+    if not files or not all(file.is_file() for file in files):
+        stop("usage: tools/environment.py REQUIREMENTS.txt ...")
+    if any(up_to_date(file) for file in files):
         return
+    requirements = files[0]
     print("making the environment in .venv from " + requirements.as_posix())
     # One made from another file may hold other packages: start clean, so that what runs is what is pinned.
     shutil.rmtree(VENV, ignore_errors=True)
     if not (with_uv(requirements) or with_pip(requirements)):
         stop("the environment could not be made; the lines above say why")
-    stamp.write_text(wanted)
+    stamp(requirements).write_text(fingerprint(requirements))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,11 @@ def labels(*values: int) -> Array:
             labels(0),
             "D/test_images: expected images of 2 x 2 as in D/train_images, got 2 x 3",
         ),
+        (
+            images(1).astype(np.float32),
+            labels(0),
+            "D/test_images: expected images of uint8 as in D/train_images, got float32",
+        ),
         (images(2), labels(1, 2), "D/test_labels: label 2 is not in D/train_labels"),
         (images(1), labels(65_536), "D/test_labels: expected labels below 65,536, got 65,536"),
         (

@@ -135,6 +135,11 @@ def assemble(files: Mapping[str, IdxFile], known: Mapping[str, KnownFile] = MNIS
             sizes = ["{1} x {2}".format(*split.images.shape) for split in (train, test)]
             names = [shown(files[role].path) for role in (TRAIN_IMAGES, TEST_IMAGES)]
             raise InputError(f"{names[1]}: expected images of {sizes[0]} as in {names[0]}, got {sizes[1]}")
+        if train.images.dtype != test.images.dtype:
+            # 0 to 255 in the one and 0 to 1 in the other would be trained and tested on without a word.
+            names = [shown(files[role].path) for role in (TRAIN_IMAGES, TEST_IMAGES)]
+            types = train.images.dtype, test.images.dtype
+            raise InputError(f"{names[1]}: expected images of {types[0]} as in {names[0]}, got {types[1]}")
         unseen = np.setdiff1d(test.labels, train.labels)
         if unseen.size:
             path = shown(files[TEST_LABELS].path)
