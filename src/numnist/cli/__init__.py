@@ -1,6 +1,7 @@
 """The command `numnist`: find the subcommand, run it, and turn what goes wrong into one line."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,9 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed. 130: Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a ? where the terminal or the file has no ×
     try:
         status = _dispatch(arguments)
-        sys.stdout.flush()  # here, where a closed pipe can still be caught
+        if sys.stdout is not None:  # None: closed before we began
+            sys.stdout.flush()  # here, where a closed pipe can still be caught
     except InputError as error:
         return _complain(str(error), 2)
     except KeyboardInterrupt:
@@ -36,18 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2)
     except MemoryError:
-        return _complain("not enough memory: try a smaller --batch-size, or fewer images", 1)
+        return _complain("not enough memory: try a smaller model, fewer images, or a smaller --batch-size", 1)
     return status
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
     """Hand over to the subcommand, whose module is imported only now."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_usage())  # noqa: T201
-        return 0 if arguments else 2
+    if not arguments:
+        print(_usage(), file=sys.stderr)  # noqa: T201
+        return 2
     name, *rest = arguments
+    if name in ("-h", "--help", "help"):
+        print(_usage())  # noqa: T201
+        return 0
     if name in ("-V", "--version"):
         print(f"numnist {__version__}")  # noqa: T201
         return 0

@@ -7,6 +7,8 @@ WIDE = 160
 
 
 def plain_console() -> Console:
-    """A console on stdout: as wide as the terminal, or wide enough."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    """A console on stdout: as wide as the terminal, or wide enough; a name like "[v1]:x:" stays as it is."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console

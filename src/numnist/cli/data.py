@@ -11,8 +11,9 @@ from rich.table import Table
 
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
-from numnist.cli.images import load_dataset
+from numnist.cli.images import load_dataset, named_splits
 from numnist.data import Dataset, export_idx, export_png
+from numnist.errors import InputError
 
 
 class DataCommandFlags(Flags, DataFlags):
@@ -32,10 +33,11 @@ def run(arguments: Sequence[str]) -> int:
     flags = validate(DataCommandFlags, parse(DataCommandFlags, "data", arguments))
     console = plain_console()
     if flags.export is not None:
-        console.print(_export(flags, flags.export), highlight=False, soft_wrap=True)
+        console.print(_export(flags, flags.export), soft_wrap=True)
         return 0
-    dataset = load_dataset(flags, ("train", "test"))
-    _show(dataset, console)
+    if unused := sorted(flags.model_fields_set & {"split", "format", "limit", "force"}):
+        raise InputError(f"--{unused[0]}: expected only together with --export")
+    _show(load_dataset(flags, named_splits(flags)), console)
     return 0
 
 
@@ -55,13 +57,9 @@ def _export(flags: DataCommandFlags, folder: Path) -> str:
 
 def _show(dataset: Dataset, console: Console) -> None:
     """Files with their checksums, then what is in the splits."""
-    console.print(f"{dataset.name}, fingerprint {dataset.fingerprint}", highlight=False, soft_wrap=True)
+    console.print(f"{dataset.name}, fingerprint {dataset.fingerprint}", soft_wrap=True)
     for record in dataset.files:
-        console.print(
-            f"  {record.path}\n    {record.size:,} bytes, SHA-256 {record.sha256}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(f"  {record.path}\n    {record.size:,} bytes, SHA-256 {record.sha256}", soft_wrap=True)
     splits = {name: split for name, split in (("train", dataset.train), ("test", dataset.test)) if split}
     table = Table("")
     for name in splits:

@@ -1,6 +1,7 @@
 """`numnist evaluate`: test a saved model."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
@@ -23,10 +25,9 @@ NARROW: dict[str, Any] = {
     "box": SIMPLE_HEAD,
     "padding": 0,
     "pad_edge": False,
-    "title_style": "",
     "show_edge": False,
 }
-"""A matrix of ten classes fits into a terminal of 80 columns."""
+"""How tables are drawn: the matrix of ten classes fits into a terminal of 80 columns."""
 
 
 class EvaluateFlags(Flags, DataFlags):
@@ -72,7 +73,7 @@ def _plain(outcome: Evaluation) -> dict[str, object]:
     return {
         "accuracy": outcome.accuracy,
         "errors": outcome.errors,
-        "loss": outcome.loss,
+        "loss": outcome.loss if math.isfinite(outcome.loss) else None,  # JSON has neither NaN nor infinity
         "n": outcome.n,
         "confusion": outcome.confusion.tolist(),
     }
@@ -84,18 +85,20 @@ def _show(outcome: Evaluation, classes: Sequence[str], title: str) -> None:
     console.print(
         f"{title}\naccuracy {outcome.accuracy:.2%}  errors {outcome.errors:,} of {outcome.n:,}  "
         f"loss {outcome.loss:.4f}\n",
-        highlight=False,
         soft_wrap=True,
     )
     table = _confusion_table(outcome, classes)
-    if console.measure(table).minimum > console.width:
-        table = _class_table(outcome, classes)
-    console.print(table)
+    unlimited = console.options.update(max_width=10**6)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        console.print("rows: true class; columns: taken for", soft_wrap=True)
+        console.print(table)
+    else:
+        console.print(_class_table(outcome, classes))
 
 
 def _confusion_table(outcome: Evaluation, classes: Sequence[str]) -> Table:
     """The whole matrix: a row for each true class, a column for each class that its images were taken for."""
-    table = Table(title="rows: true class; columns: taken for", title_justify="left", **NARROW)
+    table = Table(**NARROW)
     for heading in ("", *classes, "recall"):
         table.add_column(heading, justify="right", no_wrap=True)
     for true, (name, row, recall) in enumerate(zip(classes, outcome.confusion, outcome.recall, strict=True)):
@@ -108,7 +111,7 @@ def _confusion_table(outcome: Evaluation, classes: Sequence[str]) -> Table:
 
 def _class_table(outcome: Evaluation, classes: Sequence[str]) -> Table:
     """For so many classes that the matrix is wider than the terminal: each with its commonest mistakes."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    table = Table(**NARROW)
     for heading in ("class", "images", "precision", "recall"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("most often taken for")
@@ -121,11 +124,11 @@ def _class_table(outcome: Evaluation, classes: Sequence[str]) -> Table:
     return table
 
 
-def _cell(count: int, correct: bool) -> str:
+def _cell(count: int, correct: bool) -> Text:
     """A count: dim where nothing went wrong, so that the mistakes stand out."""
     if correct:
-        return f"[dim]{count:,}[/dim]"
-    return f"[bold]{count:,}[/bold]" if count else "[dim]·[/dim]"
+        return Text(f"{count:,}", "dim")
+    return Text(f"{count:,}", "bold") if count else Text("·", "dim")
 
 
 def _percent(fraction: float) -> str:

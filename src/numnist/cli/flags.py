@@ -1,14 +1,21 @@
 """From a command line to plain values: pydantic-settings parses, what goes wrong becomes one line."""
 
 import re
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
-from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
+from numnist.cli.help import NO_VALUE, mend_help
 from numnist.errors import InputError, unknown
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,7 +31,19 @@ class Flags(BaseSettings):
         cli_exit_on_error=False,
         cli_avoid_json=True,
         cli_hide_none_type=True,
+        cli_parse_none_str=NO_VALUE,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- pydantic-settings passes all of these
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,  # noqa: ARG003
+        **named: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is typed counts: a LIMIT or DATA in the environment was meant for another program."""
+        return (init_settings,)
 
 
 class DataFlags(BaseModel):
@@ -45,26 +64,25 @@ def parse(flags: type[Flags], command: str, arguments: Sequence[str]) -> dict[st
     flags.model_config["cli_prog_name"] = f"numnist {command}"
     source = CliSettingsSource[Any](flags)
     parser: ArgumentParser = source.root_parser
-    _mend_help(parser)
+    _mend_parser(parser)
+    mend_help(parser, flags)
     try:
-        return dict(source(args=list(arguments))())
+        values = dict(source(args=list(arguments))())
     except SettingsError as error:
         raise InputError(_in_one_line(str(error), parser, command)) from error
+    for name, value in values.items():
+        if value == "":  # an unset variable of the shell; as a path it would be the working directory
+            raise InputError(f"{_spelt(name, parser)}: expected a value, got an empty one")
+    return values
 
 
-def _mend_help(parser: ArgumentParser) -> None:
-    """Leave out of the help what is long or untrue.
-
-    A default of None says nothing; and of a table that is one of several kinds, pydantic-settings shows the
-    last one's name as the default `kind`.
-    """
-    positional = [action.metavar or action.dest for action in parser._actions if not action.option_strings]
-    parser.usage = " ".join(["%(prog)s", *(str(name).upper() for name in positional), "[FLAGS]"])
+def _mend_parser(parser: ArgumentParser) -> None:
+    """Take out the flags that hold a whole table as JSON, and let -10,15 be a value like -10."""
     for action in parser._actions:
-        text = (action.help or "").replace(" (default: None)", "").replace("(default: None)", "")
-        if any(option.endswith(".kind") for option in action.option_strings):
-            text = "which; the other flags of this table are those of its kind"
-        action.help = text
+        if action.help == SUPPRESS:
+            for option in action.option_strings:
+                del parser._option_string_actions[option]
+    parser._negative_number_matcher = re.compile(r"-\.?\d")
 
 
 def validate(model: type[M], values: dict[str, Any]) -> M:
@@ -73,21 +91,36 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        if first["type"] == "missing":
-            raise InputError(f"{name.upper()} is missing") from error
+        flag = f"--{first['loc'][0]}".replace("_", "-")
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"--{name.replace('_', '-')}: {message}, got {first['input']!r}") from error
+        raise InputError(f"{flag}: {message}, got {first['input']!r}") from error
+
+
+def _spelt(name: str, parser: ArgumentParser) -> str:
+    """The flag of a field as one types it, or the name of a positional argument as the help shows it."""
+    flag = f"--{name.replace('_', '-')}"
+    return flag if flag in parser._option_string_actions else name.upper()
+
+
+IN_OUR_WORDS = (
+    (r"argument ([^\s/]+)\S*: expected one argument", r"\1: expected a value, got none"),
+    (r"argument ([^\s/]+)\S*: ignored explicit argument (.*)", r"\1: expected no value, got \2"),
+    (r"the following arguments are required: (.*)", r"\1 is missing: see {prog} --help"),
+    (r"Parsing error encountered for (.*)", r"--\1"),
+)
+"""What argparse and pydantic-settings say, as patterns, and what is said instead."""
 
 
 def _in_one_line(message: str, parser: ArgumentParser, command: str) -> str:
-    """What argparse says, shortened, with the nearest known flag for an unknown one."""
+    """What went wrong with the flags, with the nearest known flag for an unknown one."""
     message = message.removeprefix("error parsing CLI: ")
-    match = re.match(r"unrecognized arguments: (.*)", message, re.DOTALL)
-    if not match:
-        return message.removeprefix("argument ")
-    first = match[1].split()[0]
-    if not first.startswith("-"):
-        return f"{command}: unexpected argument {first!r}: flags start with --"
-    known = [option for action in parser._actions for option in action.option_strings]
-    return unknown("flag", first.partition("=")[0], known)
+    if match := re.fullmatch(r"unrecognized arguments: (.*)", message, re.DOTALL):
+        first = (match[1].split() or [""])[0]
+        if not first.startswith("-"):
+            return f"{command}: unexpected argument {first!r}: flags start with --"
+        flag = first.partition("=")[0]
+        nearest = unknown("flag", flag, parser._option_string_actions)
+        return nearest if "did you mean" in nearest else f"unknown flag {flag!r}: see {parser.prog} --help"
+    for pattern, words in IN_OUR_WORDS:
+        message = re.sub(pattern, words.replace("{prog}", parser.prog), message)
+    return message

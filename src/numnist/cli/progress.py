@@ -3,12 +3,15 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from numnist.train import Callback, EpochReport, StepReport, TrainState
 
 SMOOTHING = 0.02
 """Weight of the newest step in the loss and accuracy that the bar shows."""
+
+NARROW = 75
+"""Columns of a terminal below which there is no room for all that the bar shows."""
 
 
 class TrainingProgress(Callback):
@@ -19,22 +22,14 @@ class TrainingProgress(Callback):
         self.bar: Progress | None = None
         self.loss = self.accuracy = 0.0
         self.images = 0
-        self.started = self.epoch_started = 0.0
+        self.epoch_started = 0.0
 
     def on_train_begin(self, state: TrainState, steps_per_epoch: int, epochs: int) -> None:
         """Draw the bar, if this is a terminal."""
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
-        self.started = self.epoch_started = time.perf_counter()
+        self.epoch_started = time.perf_counter()
         if self.console.is_interactive:
-            self.bar = Progress(
-                TextColumn("epoch {task.fields[epoch]}"),
-                BarColumn(),
-                TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
-                TextColumn("{task.fields[rate]:,.0f} images/s"),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-            )
+            self.bar = Progress(*_columns(self.console.width), console=self.console, transient=True)
             self.bar.add_task(
                 "train",
                 total=epochs * steps_per_epoch,
@@ -53,7 +48,7 @@ class TrainingProgress(Callback):
         self.loss += weight * (report.loss - self.loss)
         self.accuracy += weight * (report.correct / report.n - self.accuracy)
         if self.bar is not None:
-            rate = self.images / (time.perf_counter() - self.started)
+            rate = self.images / (time.perf_counter() - self.epoch_started)
             self.bar.update(
                 self.bar.task_ids[0],
                 completed=state.step,
@@ -70,8 +65,8 @@ class TrainingProgress(Callback):
         line += f"  loss {report.train_loss:.4f}  accuracy {report.train_accuracy:.2%}"
         if report.val_accuracy is not None:
             line += f"  validation {report.val_loss:.4f} {report.val_accuracy:.2%}"
-        self.console.print(f"{line}  {now - self.epoch_started:.1f} s", highlight=False, soft_wrap=True)
-        self.epoch_started = now
+        self.console.print(f"{line}  {now - self.epoch_started:.1f} s", soft_wrap=True)
+        self.epoch_started, self.images = now, 0
 
     def on_train_end(self, state: TrainState) -> None:
         """Take the bar away."""
@@ -85,3 +80,17 @@ class TrainingProgress(Callback):
 
     def _epoch_text(self, state: TrainState) -> str:
         return f"{min(state.epoch + 1, self.epochs)}/{self.epochs}"
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What is shown on a terminal of this width: on a narrow one the figures, and no bar."""
+    figures = TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}")
+    if width < NARROW:
+        return [TextColumn("{task.fields[epoch]}"), figures, TimeRemainingColumn()]
+    return [
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        figures,
+        TextColumn("{task.fields[rate]:,.0f} images/s"),
+        TimeRemainingColumn(),
+    ]

@@ -23,8 +23,10 @@ class SummaryFlags(Flags):
         CliPositionalArg[str],
         Field(description="an architecture (cnn, mlp:300,100), a .toml description, or a saved model"),
     ]
-    image_size: Annotated[int, Field(ge=1, description="height and width of the images, in pixels")] = 28
-    classes: Annotated[int, Field(ge=1, description="number of classes")] = 10
+    image_size: Annotated[
+        int, Field(ge=1, description="height and width of the images, in pixels; a saved model has its own")
+    ] = 28
+    classes: Annotated[int, Field(ge=1, description="number of classes; a saved model has its own")] = 10
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -55,6 +57,9 @@ def _network(flags: SummaryFlags) -> tuple[Sequential, Shape]:
     saved = Path(flags.model).exists() or (Path("runs") / flags.model).exists()
     if not flags.model.endswith(".toml") and kind not in ARCHITECTURES and saved:
         model = open_model(flags.model)
+        if unused := sorted(flags.model_fields_set - {"model"}):
+            flag = f"--{unused[0].replace('_', '-')}"
+            raise InputError(f"{flag}: expected none, since {flags.model} is a saved model and has its own")
         return model.network, model.preprocess.input_shape
     input_shape = (1, flags.image_size, flags.image_size)
     try:

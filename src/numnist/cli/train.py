@@ -18,7 +18,9 @@ from numnist.train import Config, DivergenceError, RunFolder, prepare, recipes, 
 class RunFlags(BaseModel):
     """What of a run does not change its result."""
 
-    recipe: Annotated[str | None, Field(description="settings to start from: " + ", ".join(recipes()))] = None
+    recipe: Annotated[
+        str | None, Field(description=f"settings to start from: {', '.join(recipes())}; unless given, quick")
+    ] = None
     config: Annotated[Path | None, Field(description="TOML file of settings, over the recipe's")] = None
     name: Annotated[str | None, Field(description="name of the run; unless given, a new one")] = None
     runs: Annotated[Path, Field(description="folder that holds the folders of the runs")] = Path("runs")
@@ -32,7 +34,12 @@ class TrainOptions(RunFlags, DataFlags):
 class TrainFlags(Flags, RunFlags, DataFlags, Config):  # type: ignore[misc]  # two kinds of model_config
     """Train a network, test it once, and save it in runs/NAME.
 
-    Settings come from a recipe, a TOML file over it, and flags over both.
+    Settings come from a recipe, a TOML file over it, and flags over both; a setting that none of them names
+    has the default shown.
+
+        numnist train --recipe one-epoch --name first
+        numnist train --config my.toml --epochs 5 --augment.rotation 15
+        numnist train --model mlp:300,100 --optim.kind sgd --optim.lr 0.1 --schedule.kind constant
     """
 
 
@@ -53,7 +60,6 @@ def run(arguments: Sequence[str]) -> int:
     console.print(
         f"training {config.model} ({parameters:,} parameters) on {images:,} images of {dataset.name}, "
         f"recipe {recipe}, in {folder.path}",
-        highlight=False,
         soft_wrap=True,
     )
     progress = TrainingProgress(console)
@@ -71,5 +77,5 @@ def run(arguments: Sequence[str]) -> int:
         lines.append(f"test accuracy {test.accuracy:.2%} ({test.errors:,} errors in {test.n:,} images)")
     lines.append(f"time {time.perf_counter() - started:.1f} s")
     lines += [f"wrote {path}" for path in folder.written()]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), soft_wrap=True)
     return 130 if job.state.interrupted else 0
