@@ -77,7 +77,7 @@ def test_gzip_is_told_by_the_content_and_written_by_the_name(folder: Path) -> No
 
 def test_gzip_in_several_members_is_one_file(folder: Path) -> None:
     content = HEADER_OF_7 + b"1234567"
-    (folder / "members").write_bytes(gzip.compress(content[:9]) + gzip.compress(content[9:]))
+    (folder / "members").write_bytes(gzip.compress(content[:9], mtime=0) + gzip.compress(content[9:]))
     assert read_idx(folder / "members").tobytes() == b"1234567"
 
 
@@ -98,24 +98,27 @@ def test_read_idx_file_hashes_the_uncompressed_contents(folder: Path) -> None:
     ("content", "reason"),
     [
         (b"", "got an empty one"),
-        (gzip.compress(b""), "got an empty one"),
+        (gzip.compress(b"", mtime=0), "got an empty one"),
         (b"\x00", "two zero bytes"),
         (b"\x00\x00\x08", "got one of 3 bytes"),
         (b"\x89PNG\r\n\x1a\n", "which begins with two zero bytes, got 89 50 4e 47"),
         (b"\x00\x00\x07\x01\x00\x00\x00\x00", "unknown data type code 0x07"),
         (b"\x00\x00\x08\x41" + bytes(4 * 65), "at most 64 dimensions, got 65"),
         (HEADER_OF_7[:6], "ends within its header of 8 bytes"),
-        (gzip.compress(HEADER_OF_7[:6]), "ends within its header of 8 bytes"),
+        (gzip.compress(HEADER_OF_7[:6], mtime=0), "ends within its header of 8 bytes"),
         (HEADER_OF_7 + b"123456", "truncated one: 7 bytes of data promised, 6 there"),
         (HEADER_OF_7 + b"12345678", "more than the 7 bytes"),
-        (gzip.compress(HEADER_OF_7 + b"123456"), "truncated one: 7 bytes of data promised, 6 there"),
-        (gzip.compress(HEADER_OF_7 + b"12345678"), "more than the 7 bytes"),
-        (gzip.compress(HEADER_OF_7 + b"1234567")[:-1], "truncated gzip file"),
-        (gzip.compress(HEADER_OF_7 + b"1234567")[:15], "truncated gzip file"),
-        (gzip.compress(HEADER_OF_7 + b"1234567")[:5], "truncated gzip file"),
-        (gzip.compress(HEADER_OF_7 + b"1234567")[:-8] + bytes(8), "corrupt gzip file (CRC check failed"),
-        (gzip.compress(HEADER_OF_7 + b"1234567") + b"garbage", "corrupt gzip file"),
-        (gzip.compress(HEADER_OF_7)[:10] + b"\xff" * 20, "corrupt gzip file"),
+        (gzip.compress(HEADER_OF_7 + b"123456", mtime=0), "truncated one: 7 bytes of data promised, 6 there"),
+        (gzip.compress(HEADER_OF_7 + b"12345678", mtime=0), "more than the 7 bytes"),
+        (gzip.compress(HEADER_OF_7 + b"1234567", mtime=0)[:-1], "truncated gzip file"),
+        (gzip.compress(HEADER_OF_7 + b"1234567", mtime=0)[:15], "truncated gzip file"),
+        (gzip.compress(HEADER_OF_7 + b"1234567", mtime=0)[:5], "truncated gzip file"),
+        (
+            gzip.compress(HEADER_OF_7 + b"1234567", mtime=0)[:-8] + bytes(8),
+            "corrupt gzip file (CRC check failed",
+        ),
+        (gzip.compress(HEADER_OF_7 + b"1234567", mtime=0) + b"garbage", "corrupt gzip file"),
+        (gzip.compress(HEADER_OF_7, mtime=0)[:10] + b"\xff" * 20, "corrupt gzip file"),
         (b"\x1f\x8b\x07" + bytes(20), "corrupt gzip file"),
     ],
 )
@@ -160,12 +163,12 @@ TWO_GIGABYTES = b"\x00\x00\x08\x01\x80\x00\x00\x00"
     ("content", "reason"),
     [
         (FOUR_GIGABYTES + b"123", "promises uint8 (4294967295,)"),
-        (gzip.compress(FOUR_GIGABYTES + b"123"), "promises uint8 (4294967295,)"),
+        (gzip.compress(FOUR_GIGABYTES + b"123", mtime=0), "promises uint8 (4294967295,)"),
         (OVERFLOW, "promises float64"),
         (HIDDEN_OVERFLOW, "promises uint8"),
         (TWO_GIGABYTES + b"123", "2,147,483,648 bytes of data promised, 3 there"),
-        (gzip.compress(TWO_GIGABYTES + b"123"), "2,147,483,648 bytes of data promised, 3 there"),
-        (gzip.compress(HEADER_OF_7 + bytes(32_000_000)), "more than the 7 bytes"),
+        (gzip.compress(TWO_GIGABYTES + b"123", mtime=0), "2,147,483,648 bytes of data promised, 3 there"),
+        (gzip.compress(HEADER_OF_7 + bytes(32_000_000), mtime=0), "more than the 7 bytes"),
     ],
 )
 def test_a_promise_costs_no_memory(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -207,8 +210,8 @@ VALID = [
     HEADER_OF_7 + b"1234567",
     bytes([0, 0, 0x0D, 2, 0, 0, 0, 2, 0, 0, 0, 1]) + bytes(8),
     bytes([0, 0, 0x0C, 0]) + b"1234",
-    gzip.compress(HEADER_OF_7 + b"1234567"),
-    gzip.compress(bytes([0, 0, 0x0B, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(8)),
+    gzip.compress(HEADER_OF_7 + b"1234567", mtime=0),
+    gzip.compress(bytes([0, 0, 0x0B, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(8), mtime=0),
 ]
 
 
