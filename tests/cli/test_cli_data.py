@@ -74,7 +74,7 @@ def test_png_files_show_the_images(numnist: "Numnist") -> None:
     for name, image in zip(names, images, strict=False):
         with Image.open(Path("out", name)) as picture:
             assert np.array_equal(np.asarray(picture), image)
-    numnist(*line).refused("out: expected an empty folder")
+    numnist(*line).refused("out: the folder holds files: --force")
     assert numnist(*line, "--force").status == 0
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from numnist.data import read_idx, write_idx
 from numnist.nn import load_model, save_model
 
 if TYPE_CHECKING:
@@ -89,6 +91,21 @@ def test_a_loss_that_is_no_number_is_still_json(numnist: "Numnist", trained: Pat
     ended = numnist("evaluate", "huge.safetensors", "--data", "own", "--json")
     assert (ended.status, ended.err) == (0, "")
     assert json.loads(ended.out, parse_constant=pytest.fail)["loss"] is None
+
+
+@pytest.mark.parametrize("trained_on", [np.uint8, np.float32])
+def test_grey_values_of_another_scale_are_refused(numnist: "Numnist", trained_on: Any) -> None:
+    """0 to 255 where the model was trained on 0 to 1, or the other way round, would be tested without a word."""
+    other = np.float32 if trained_on is np.uint8 else np.uint8
+    shutil.copytree("own", "other")
+    for name, dtype in (("own", trained_on), ("other", other)):
+        for path in Path(name).glob("*-images-*"):
+            write_idx(path, read_idx(path).astype(dtype))
+    assert numnist.train("--name", "first").status == 0
+    assert numnist("evaluate", "first", "--data", "own").status == 0
+    numnist("evaluate", "first", "--data", "other").refused(
+        "other/t10k-images-idx3-ubyte: expected", "as the model was trained on", f"got {np.dtype(other)}"
+    )
 
 
 @pytest.mark.mnist

@@ -41,8 +41,18 @@ def test_without_any_data_each_place_is_named(
 
 
 def test_a_model_larger_than_memory_is_told(numnist: "Numnist") -> None:
-    numnist.train("--model", "mlp:99999999999").refused("not enough memory: try a smaller model", status=1)
+    numnist.train("--model", "mlp:99999999999").refused(
+        "--model: mlp:99999999999 has more parameters than there is memory for"
+    )
     assert not Path("runs").exists()
+
+
+def test_too_little_memory_is_told(numnist: "Numnist", monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("numnist.cli.train.load_dataset", exhausted)
+    numnist.train().refused("not enough memory: try a smaller model", status=1)
 
 
 def test_ctrl_c_before_the_training_is_told(numnist: "Numnist", monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_idx_keeps_other_dtypes_and_large_labels(tmp_path: Path) -> None:
 def test_idx_is_not_overwritten_unasked(tmp_path: Path) -> None:
     images, labels = export_idx(split(), tmp_path, "train")
     images.unlink()
-    with pytest.raises(InputError, match=f"^{labels}: expected no such file"):
+    with pytest.raises(InputError, match=f"^{labels}: there is such a file: --force"):
         export_idx(split(2), tmp_path, "train")
     assert not images.exists()
     export_idx(split(2), tmp_path, "train", overwrite=True)
@@ -67,7 +67,7 @@ def test_png_limit(tmp_path: Path) -> None:
 
 def test_png_folder_must_be_empty(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(InputError, match=f"^{tmp_path}: expected an empty folder"):
+    with pytest.raises(InputError, match=f"^{tmp_path}: the folder holds files: --force"):
         export_png(split(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     export_png(split(), tmp_path, overwrite=True)

@@ -1,6 +1,7 @@
 """The loop: what it promises about batches, randomness, callbacks, interruption."""
 
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -181,16 +182,36 @@ def test_ctrl_c_ends_after_the_step_under_way(dataset: Dataset) -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_second_ctrl_c_ends_at_once(dataset: Dataset) -> None:
+@pytest.mark.parametrize(("later", "ends"), [(0.01, False), (1.0, True)])
+def test_a_second_ctrl_c_ends_the_process_unless_it_is_the_first_passed_on(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, later: float, ends: bool
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("numnist.train.loop.time.monotonic", lambda: clock[-1])
+
     class Twice(Callback):
         def on_step_end(self, state: TrainState, report: StepReport) -> None:
             signal.raise_signal(signal.SIGINT)
+            clock.append(clock[-1] + later)
             signal.raise_signal(signal.SIGINT)
 
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        fit(run_of(dataset), Twice())
+    run = run_of(dataset)
+    with pytest.raises(KeyboardInterrupt) if ends else nullcontext():
+        fit(run, Twice())
+    assert run.state.interrupted
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so(dataset: Dataset) -> None:
+    """Under nohup, and for a job in the background, the shell ignores SIGINT for the process."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = run_of(dataset)
+        fit(run, InterruptAt(3))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert (run.state.epoch, run.state.interrupted) == (2, False)
 
 
 class Scripted(Callback):

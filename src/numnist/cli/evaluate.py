@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 from rich.box import SIMPLE_HEAD
@@ -61,6 +62,13 @@ def _check_fit(preprocess: Preprocess, test: Split, images: Path, labels: Path) 
         H, W = preprocess.image_size
         came = "x".join(map(str, test.images.shape[1:]))
         raise InputError(f"{images}: expected images of {H}x{W}, as the model was trained on, got {came}")
+    # Preprocess scales by 1/255 where it was fitted to bytes, and takes other grey values as they are.
+    fitted_to_bytes = preprocess.scale != 1
+    if (test.images.dtype == np.uint8) != fitted_to_bytes:
+        expected = "bytes (0 to 255)" if fitted_to_bytes else "numbers that are no bytes"
+        raise InputError(
+            f"{images}: expected {expected}, as the model was trained on, got {test.images.dtype}"
+        )
     if test.labels.max() >= len(preprocess.classes):
         raise InputError(
             f"{labels}: expected labels below {len(preprocess.classes)}, the model's number of classes, "

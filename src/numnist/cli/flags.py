@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from numnist.cli.help import NO_VALUE, mend_help
 from numnist.errors import InputError, unknown
+from numnist.train.config_errors import wrong_value
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -92,8 +93,7 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         flag = f"--{first['loc'][0]}".replace("_", "-")
-        message = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{flag}: {message}, got {first['input']!r}") from error
+        raise InputError(f"{flag}: {wrong_value(first)}") from error
 
 
 def _spelt(name: str, parser: ArgumentParser) -> str:

@@ -30,7 +30,7 @@ def export_idx(
     with os_errors(folder, "written"):
         for path in (images, labels):
             if path.exists() and not overwrite:
-                raise InputError(f"{shown(path)}: expected no such file, but there is one")
+                raise InputError(f"{shown(path)}: there is such a file: --force replaces it")
         folder.mkdir(parents=True, exist_ok=True)
     write_idx(images, split.images)
     write_idx(labels, split.labels.astype(np.uint8 if split.labels.max(initial=0) < 256 else np.int32))
@@ -60,7 +60,7 @@ def export_png(split: Split, folder: Path, *, limit: int | None = None, overwrit
     with os_errors(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
         if not overwrite and any(folder.iterdir()):
-            raise InputError(f"{shown(folder)}: expected an empty folder, but it holds files")
+            raise InputError(f"{shown(folder)}: the folder holds files: --force adds to them")
         temporary = folder / f".{uuid.uuid4().hex}"
         try:
             temporary.mkdir()

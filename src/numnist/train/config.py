@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from numnist.nn import INITIALISERS
 from numnist.train.tables import AugmentTable, OptimizerTable, ScheduleKind, ScheduleTable, Table
@@ -77,14 +77,6 @@ class Config(Table):
         if "optim" in info.data:
             schedule.build(info.data["optim"].lr, total_steps=1, warmup_steps=0)
         return schedule
-
-    @model_validator(mode="after")
-    def _what_looks_at_validation_has_some(self) -> "Config":
-        if self.validation == 0 and self.looks_at_validation:
-            raise ValueError(
-                "early_stopping, plateau and keep_best need a validation split, and validation is 0"
-            )
-        return self
 
     @property
     def looks_at_validation(self) -> bool:

@@ -1,10 +1,12 @@
 """What is wrong with settings, in one line that names the flag, or the file and its key."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from numnist.errors import unknown
 from numnist.train.config import Config
@@ -27,11 +29,44 @@ class Sources:
     recipe: str
 
 
+IN_OUR_WORDS = {
+    "bool_parsing": "expected true or false",
+    "finite_number": "expected a finite number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected at least {ge:g}",
+    "int_from_float": "expected an integer",
+    "int_parsing": "expected an integer",
+    "int_type": "expected an integer",
+    "less_than": "expected less than {lt:g}",
+    "less_than_equal": "expected at most {le:g}",
+    "literal_error": "expected {expected}",
+    "missing": "is needed and missing",
+    "string_type": "expected text",
+    "tuple_type": "expected a list",
+}
+"""What is said of the commonest of pydantic's types of errors."""
+
+
+def wrong_value(details: ErrorDetails) -> str:
+    """What is wrong with a value, and the value: "expected at least 1, got '0'"."""
+    came = details["input"]
+    if isinstance(came, list) and len(came) == 1:  # a flag's value comes as a list
+        came = came[0]
+    message = details["msg"]
+    if details["type"] in IN_OUR_WORDS:
+        message = IN_OUR_WORDS[details["type"]].format(**details.get("ctx", {}))
+    elif details["type"] == "value_error":
+        message = str(details["ctx"]["error"])
+    return message if isinstance(came, Mapping) else f"{message}, got {came!r}"
+
+
 def in_one_line(error: ValidationError, sources: Sources) -> str:
     """The first of pydantic's errors, with the flag or the file and key that it came from."""
     first = error.errors(include_url=False)[0]
     path = _without_kinds(first["loc"], sources.settings)
-    message = first["msg"].removeprefix("Value error, ")
+    message = wrong_value(first)
     if first["type"] == "extra_forbidden":
         message = unknown("setting", path[-1], _known_settings(path[:-1], sources.settings))
     elif first["type"] == "union_tag_invalid":
@@ -39,10 +74,10 @@ def in_one_line(error: ValidationError, sources: Sources) -> str:
         path, message = [*path, "kind"], unknown("kind", first["ctx"]["tag"], known)
     elif first["type"] in ("model_type", "model_attributes_type"):
         message = f"expected a table, got {first['input']!r}"
-    elif first["type"] == "missing":
-        message = "is needed and missing"
-    elif path and not isinstance(first["input"], Mapping):
-        message = f"{message[0].lower()}{message[1:]}, got {first['input']!r}"
+    elif first["type"] == "value_error":
+        # A record names its field in its message; that is the last step of the way to it.
+        fields = _known_settings(path, sources.settings)
+        path += [word for word in re.findall(r"\w+", message) if word in fields][:1]
     return _place(path, sources) + message
 
 
@@ -84,11 +119,17 @@ def _known_settings(path: list[str], settings: Settings) -> list[str]:
     """The keys of the table at `path`, which is a table of the `kind` that the settings choose there."""
     table: type[BaseModel] = Config
     for step in path:
-        settings = settings[step]
+        settings = settings.get(step, {})
         annotation = table.model_fields[step].annotation
-        table = next(
+        options = [
+            option for option in get_args(annotation) or (annotation,) if hasattr(option, "model_fields")
+        ]
+        chosen = [
             option
-            for option in (get_args(annotation) or (annotation,))
+            for option in options
             if "kind" not in settings or option.model_fields["kind"].default == settings["kind"]
-        )
+        ]
+        if not chosen:
+            return []  # no table at all
+        table = chosen[0]
     return list(table.model_fields)

@@ -3,6 +3,7 @@
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from numnist.train.callbacks import Callback
 from numnist.train.metrics import evaluate
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
+
+SAME_SIGNAL = 0.5
+"""Seconds in which a second Ctrl-C counts as the first."""
 
 
 class DivergenceError(RuntimeError):
@@ -99,16 +103,26 @@ def require_finite(loss: float, where: str) -> None:
 
 @contextmanager
 def stop_on_interrupt(state: TrainState) -> Iterator[None]:
-    """Let the first Ctrl-C ask for a stop, and the second one end the process as it does elsewhere."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set a handler
+    """Let the first Ctrl-C ask for a stop, and a second one end the process as it does elsewhere.
+
+    A second signal at once is the same one, passed on by a wrapper, and where Ctrl-C is ignored (nohup, a job
+    in the background) it stays so.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set a handler
+    if not in_main_thread or before is signal.SIG_IGN:
         yield
         return
+    asked = math.inf
 
-    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- a handler's signature
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if time.monotonic() - asked > SAME_SIGNAL and callable(before):
+            before(number, frame)
         state.stop, state.interrupted = "interrupted", True
-        signal.signal(signal.SIGINT, before)
+        asked = min(asked, time.monotonic())
 
-    before = signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, ask)
     try:
         yield
     finally:

@@ -65,10 +65,12 @@ def evaluate(executor: Executor, preprocess: Preprocess, images: Array, labels: 
     K = len(preprocess.classes)
     confusion = np.zeros((K, K), np.int64)
     total_loss = 0.0
-    for start in range(0, len(images), EVALUATION_BATCH):
-        part = slice(start, start + EVALUATION_BATCH)
-        logits, true = executor.predict(preprocess(images[part])), labels[part]
-        loss, _ = softmax_cross_entropy.forward(logits, true)
-        total_loss += loss * len(true)
-        np.add.at(confusion, (true, logits.argmax(axis=1)), 1)
+    # Weights that are huge overflow here; that the loss is then not finite says it.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(images), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            logits, true = executor.predict(preprocess(images[part])), labels[part]
+            loss, _ = softmax_cross_entropy.forward(logits, true)
+            total_loss += loss * len(true)
+            np.add.at(confusion, (true, logits.argmax(axis=1)), 1)
     return Evaluation(total_loss / len(images), confusion)

@@ -63,7 +63,7 @@ def prepare(recipe: str, config: Config, dataset: Dataset, network: Sequential |
     if held_out >= len(train):
         raise InputError(f"--validation: expected fewer than the {len(train)} images, got {held_out}")
     if held_out == 0 and config.looks_at_validation:
-        raise InputError(f"--validation: {len(train)} images leave none to stop or to choose an epoch by")
+        raise InputError("--validation: 0 images leave none to stop or to choose an epoch by")
     trained, validated = split_validation(len(train), held_out)
 
     if network is not None:
@@ -111,6 +111,8 @@ def new_model(config: Config, images: Array, classes: int, network: Sequential |
     try:
         network = network or build(config.model, preprocess.input_shape, classes)
         model = Model(network, preprocess)
+    except MemoryError as error:
+        raise InputError(f"--model: {config.model} has more parameters than there is memory for") from error
     except ValueError as error:
         raise InputError(f"--model: {error}") from error
     *_, (position, last, _, _) = network.leaves(preprocess.input_shape)

@@ -28,9 +28,7 @@ def recipes() -> dict[str, str]:
 
 
 def recipe_settings(name: str) -> dict[str, Any]:
-    """The settings of a recipe; InputError with the nearest name when there is none of this name."""
-    if name not in recipes():
-        raise InputError(f"--recipe: {unknown('recipe', name, recipes())}")
+    """The settings of one of the `recipes`."""
     text = (resources.files("numnist.train") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
@@ -69,6 +67,9 @@ def resolve(flags: Settings, recipe: str | None = None, config: Path | None = No
     if named is not None and not isinstance(named, str):
         raise InputError(f"{config}: recipe: expected the name of a recipe, got {named!r}")
     name = recipe or named or DEFAULT_RECIPE
+    if name not in recipes():
+        place = f"{config}: recipe" if recipe is None else "--recipe"
+        raise InputError(f"{place}: {unknown('recipe', name, recipes())}")
     settings = merge(merge(recipe_settings(name), from_file), flags)
     try:
         return name, Config.model_validate(settings)

@@ -4,8 +4,10 @@ So a hyperparameter has its name, type and default in one place, and a new optim
 configured as soon as it is registered.
 """
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import MISSING, fields
+from inspect import getdoc
 from typing import Annotated, Any, Literal, Union, get_type_hints
 
 from pydantic import (
@@ -76,10 +78,17 @@ class AugmentFields(Table):
 
 
 def field_definitions(record: type[Any], left_out: Container[str] = ()) -> dict[str, Any]:
-    """A dataclass's fields as pydantic takes them: name -> (type, default, or ... where there is none)."""
+    """A dataclass's fields as pydantic takes them: name -> (type, default, or ... where there is none).
+
+    What the docstring says of a field, in a line of its own ("alpha: the share that stays"), is its help.
+    """
     hints = get_type_hints(record, include_extras=True)
+    words = dict(re.findall(r"^(\w+): (.+?)[.;]?$", getdoc(record) or "", re.MULTILINE))
     return {
-        field.name: (hints[field.name], ... if field.default is MISSING else field.default)
+        field.name: (
+            Annotated[hints[field.name], Field(description=words.get(field.name))],
+            ... if field.default is MISSING else field.default,
+        )
         for field in fields(record)
         if field.name not in left_out
     }
