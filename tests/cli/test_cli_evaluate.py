@@ -95,7 +95,7 @@ def test_a_loss_that_is_no_number_is_still_json(numnist: "Numnist", trained: Pat
 
 @pytest.mark.parametrize("trained_on", [np.uint8, np.float32])
 def test_grey_values_of_another_scale_are_refused(numnist: "Numnist", trained_on: Any) -> None:
-    """0 to 255 where the model was trained on 0 to 1, or the other way round, would be tested without a word."""
+    """0 to 255 where the model was trained on 0 to 1, or the other way round: the figures would mislead."""
     other = np.float32 if trained_on is np.uint8 else np.uint8
     shutil.copytree("own", "other")
     for name, dtype in (("own", trained_on), ("other", other)):

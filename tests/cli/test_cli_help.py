@@ -63,10 +63,14 @@ def test_the_flags_of_a_table_name_the_kinds_that_have_them(numnist: "Numnist") 
     for kind in (*OPTIMIZERS, *(kind for kind in SCHEDULES if kind != "warm-up")):
         table = "optim" if kind in OPTIMIZERS else "schedule"
         assert kind in known[f"--{table}.kind"]
-    assert known["--optim.beta1"] == "X of adam, adamw (default: 0.9)"
+    assert (
+        known["--optim.beta1"]
+        == "X β₁, the share of the mean m that stays from one step to the next; of adam, adamw (default: 0.9)"
+    )
     assert known["--optim.weight-decay"] == "X (default: 0.0; adamw: 0.01)"
     assert known["--optim.kind"].endswith("(default: adam)")
-    assert known["--schedule.size"] == "N of step (needed)"
+    anneal = '{cosine,linear} "cosine" or "linear"; of one-cycle (default: cosine)'
+    assert known["--schedule.anneal"] == anneal
     gamma = "X of step, multi-step, exponential (default: 0.1; exponential: needed)"
     assert known["--schedule.gamma"] == gamma
     assert known["--schedule.anneal"] == "{cosine,linear} of one-cycle (default: cosine)"
