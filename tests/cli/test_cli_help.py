@@ -67,7 +67,7 @@ def test_the_flags_of_a_table_name_the_kinds_that_have_them(numnist: "Numnist") 
         known["--optim.beta1"]
         == "X β₁, the share of the mean m that stays from one step to the next; of adam, adamw (default: 0.9)"
     )
-    assert known["--optim.weight-decay"] == "X (default: 0.0; adamw: 0.01)"
+    assert known["--optim.weight-decay"] == "X λ, the strength of the decay (default: 0.0; adamw: 0.01)"
     assert known["--optim.kind"].endswith("(default: adam)")
     anneal = '{cosine,linear} "cosine" or "linear"; of one-cycle (default: cosine)'
     assert known["--schedule.anneal"] == anneal

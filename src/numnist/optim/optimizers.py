@@ -165,7 +165,7 @@ class AdamW(Optimizer):
         p ← p − lr·λ·p
         p ← p − lr·m̂ / (√v̂ + ε)        with m̂ and v̂ of `Adam`, whose rule and hyperparameters these are
 
-    weight_decay: λ, here 0.01 unless given.
+    weight_decay: λ, the strength of the decay.
     decay: "decoupled" and nothing else; coupled decay is `Adam(weight_decay=...)`.
 
     Where others disagree: the default of λ is PyTorch's; optax has 1e-4 and Keras 0.004. See
