@@ -69,11 +69,12 @@ def test_the_flags_of_a_table_name_the_kinds_that_have_them(numnist: "Numnist") 
     )
     assert known["--optim.weight-decay"] == "X λ, the strength of the decay (default: 0.0; adamw: 0.01)"
     assert known["--optim.kind"].endswith("(default: adam)")
-    anneal = '{cosine,linear} "cosine" or "linear"; of one-cycle (default: cosine)'
-    assert known["--schedule.anneal"] == anneal
+    anneal = "the form of the rise and of the fall; of one-cycle (default: cosine)"
+    assert known["--schedule.anneal"] == f"{{cosine,linear}} {anneal}"
     gamma = "X of step, multi-step, exponential (default: 0.1; exponential: needed)"
     assert known["--schedule.gamma"] == gamma
-    assert known["--schedule.anneal"] == "{cosine,linear} of one-cycle (default: cosine)"
+    anneal = "the form of the rise and of the fall; of one-cycle (default: cosine)"
+    assert known["--schedule.anneal"] == f"{{cosine,linear}} {anneal}"
 
 
 def test_the_recipes_are_named_and_the_examples_run(numnist: "Numnist") -> None:

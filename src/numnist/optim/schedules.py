@@ -162,7 +162,7 @@ class OneCycle(Schedule):
     pct_start: the share of the cycle that rises.
     div_factor: how far below the peak the cycle starts.
     final_div_factor: how far below its start it ends.
-    anneal: "cosine" or "linear".
+    anneal: the form of the rise and of the fall.
 
     Momentum is not cycled.
 
