@@ -30,13 +30,15 @@ RESULTS = Path(__file__).resolve().parent.parent / "results" / "runs.jsonl"
 
 
 def commit() -> str:
-    """The commit that is checked out, marked where tracked files differ from it."""
+    """The commit that is checked out, marked where the package differs from it."""
     git = ["git", "-C", str(Path(__file__).resolve().parent)]
     head = subprocess.run(
         [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
     )
-    clean = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode == 0
-    return head.stdout.strip() + ("" if clean else "-changed")
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", ":/src"], capture_output=True, text=True, check=True
+    )
+    return head.stdout.strip() + ("-changed" if changed.stdout else "")
 
 
 def environment() -> dict[str, Any]:

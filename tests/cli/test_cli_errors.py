@@ -138,7 +138,7 @@ DATA = [
 ]
 
 EVALUATE = [
-    ("none", "none: no such model: expected a file, the folder of a run, or the name of a run"),
+    ("none", "none: no such model: expected a file, the folder of a run, the name of a run"),
     ("own", "own: there is no model.safetensors in this folder"),
     ("text", "text: not a model that numnist can use"),
     ("bad/model.safetensors", "bad/model.safetensors: not a model that numnist can use"),

@@ -12,6 +12,7 @@ from numnist.errors import InputError, unknown
 COMMANDS = {
     "train": "train a network, test it, save it",
     "evaluate": "test a saved model",
+    "predict": "read the digits in pictures",
     "summary": "show the layers of a model, their shapes and what they cost",
     "data": "show where the data is and what is in it; export it",
 }

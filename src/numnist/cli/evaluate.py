@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -47,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     model = open_model(flags.model)
     dataset = load_dataset(flags, ("test",))
     assert dataset.test is not None  # it was asked for
-    _check_fit(model.preprocess, dataset.test, *(record.path for record in dataset.files))
+    images, labels = [str(record.path) for record in dataset.files[-2:]] or [dataset.name] * 2
+    _check_fit(model.preprocess, dataset.test, images, labels)
     outcome = evaluate(Reference(model), model.preprocess, dataset.test.images, dataset.test.labels)
     if flags.json_:
         print(json.dumps(_plain(outcome)))  # noqa: T201
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check_fit(preprocess: Preprocess, test: Split, images: Path, labels: Path) -> None:
+def _check_fit(preprocess: Preprocess, test: Split, images: str, labels: str) -> None:
     """InputError naming the file when its images or labels are not what the model was made for."""
     if test.images.shape[1:] != preprocess.image_size:
         H, W = preprocess.image_size

@@ -4,7 +4,7 @@ import re
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
@@ -48,8 +48,12 @@ class Flags(BaseSettings):
 
 
 class DataFlags(BaseModel):
-    """Which images: MNIST, or a person's own IDX files."""
+    """Which images: MNIST, built-in digits, or a person's own IDX files."""
 
+    dataset: Annotated[
+        Literal["mnist", "synthetic"] | None,
+        Field(description="MNIST and nothing else, or built-in digits; unless given, whatever is found"),
+    ] = None
     data: Annotated[Path | None, Field(description="folder with the four IDX files")] = None
     train_images: Annotated[Path | None, Field(description="IDX file of your own")] = None
     train_labels: Annotated[Path | None, Field(description="IDX file of your own")] = None

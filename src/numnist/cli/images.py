@@ -2,23 +2,54 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from numnist.cli.flags import DataFlags
-from numnist.data import Dataset, download_progress, load_idx_dataset, load_mnist
+from numnist.data import (
+    Dataset,
+    DataUnavailable,
+    download_progress,
+    load_idx_dataset,
+    load_mnist,
+    synthetic_dataset,
+)
 from numnist.errors import InputError
 
 FILES = {split: (f"{split}_images", f"{split}_labels") for split in ("train", "test")}
 """The flags that name a person's own files, by the split that they hold."""
 
 
-def load_dataset(flags: DataFlags, splits: Sequence[str]) -> Dataset:
+def load_dataset(flags: DataFlags, splits: Sequence[str], fall_back: bool = False) -> Dataset:
     """The data set that the flags name, else MNIST from wherever it is.
 
+    fall_back: take built-in digits where MNIST is nowhere to be had and nobody insists on it.
     Raises: InputError for flags that exclude each other, for files that are missing or broken.
     """
+    own = _own_files(flags, splits)
+    if flags.dataset == "synthetic":
+        if own or flags.data is not None:
+            raise InputError("--dataset: synthetic digits need no files, but some were named")
+        return synthetic_dataset()
+    if own:
+        dataset = load_idx_dataset(**own)
+    else:
+        try:
+            dataset = load_mnist(flags.data, splits=splits, report=_report, progress=download_progress)
+        except DataUnavailable as error:
+            if not fall_back or flags.dataset == "mnist":
+                raise
+            _report_fall_back(error)
+            return synthetic_dataset()
+    if flags.dataset == "mnist" and dataset.name != "mnist":
+        raise InputError(f"--dataset: expected MNIST, but {dataset.files[0].path} has other contents")
+    return dataset
+
+
+def _own_files(flags: DataFlags, splits: Sequence[str]) -> dict[str, Path]:
+    """The files of these splits that a person named; InputError where some of them are missing."""
     given = {name: getattr(flags, name) for pair in FILES.values() for name in pair}
     if not any(given.values()):
-        return load_mnist(flags.data, splits=splits, report=_report, progress=download_progress)
+        return {}
     if flags.data is not None:
         raise InputError(
             "--data: expected either a folder or files of your own (--test-images ...), got both"
@@ -28,7 +59,15 @@ def load_dataset(flags: DataFlags, splits: Sequence[str]) -> Dataset:
         if path is None:
             flags_needed = ", ".join(_flag(other) for other in needed)
             raise InputError(f"{_flag(name)} is missing: with files of your own, expected {flags_needed}")
-    return load_idx_dataset(**needed)
+    return needed
+
+
+def _report_fall_back(error: DataUnavailable) -> None:
+    """Where MNIST was looked for, why it was not there, and what is done instead."""
+    _report("MNIST is nowhere to be had:")
+    for place, reason in error.reasons:
+        _report(f"  {place}: {reason}")
+    _report("so built-in digits are used instead; --dataset mnist makes that an error, --data names a folder")
 
 
 def named_splits(flags: DataFlags) -> list[str]:

@@ -4,15 +4,18 @@ from pathlib import Path
 
 from numnist.errors import InputError
 from numnist.nn import Model, load_model
+from numnist.predict.pretrained import PREFIX, pretrained
 
 FILE = "model.safetensors"
 
 
 def find_model(name: str) -> Path:
-    """The model file for a path to it, a path to the folder of a run, or the name of a run in runs/.
+    """The model file for pretrained:NAME, a path to it or to the folder of a run, or a run's name in runs/.
 
     Raises: InputError naming what is not there.
     """
+    if name.startswith(PREFIX):
+        return pretrained(name)
     path = Path(name)
     for candidate in (path, path / FILE, Path("runs") / name / FILE):
         if candidate.is_file():
@@ -20,7 +23,8 @@ def find_model(name: str) -> Path:
     if path.is_dir():
         raise InputError(f"{path}: there is no {FILE} in this folder")
     raise InputError(
-        f"{name}: no such model: expected a file, the folder of a run, or the name of a run in runs/"
+        f"{name}: no such model: expected a file, the folder of a run, the name of a run in runs/, "
+        "or pretrained:cnn"
     )
 
 

@@ -14,6 +14,7 @@ from numnist.cli.flags import Flags, parse, validate
 from numnist.cli.models import open_model
 from numnist.errors import InputError
 from numnist.nn import ARCHITECTURES, Sequential, build, summarise
+from numnist.predict.pretrained import PREFIX
 
 
 class SummaryFlags(Flags):
@@ -54,7 +55,8 @@ def run(arguments: Sequence[str]) -> int:
 def _network(flags: SummaryFlags) -> tuple[Sequential, Shape]:
     """The network and the shape of a sample: from the zoo or a description, else from a saved model."""
     kind = flags.model.partition(":")[0]
-    saved = Path(flags.model).exists() or (Path("runs") / flags.model).exists()
+    places = Path(flags.model), Path("runs") / flags.model
+    saved = flags.model.startswith(PREFIX) or any(place.exists() for place in places)
     if not flags.model.endswith(".toml") and kind not in ARCHITECTURES and saved:
         model = open_model(flags.model)
         if unused := sorted(flags.model_fields_set - {"model"}):

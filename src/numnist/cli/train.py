@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         TrainOptions, {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
     )
     recipe, config = resolve(given, options.recipe, options.config)
-    dataset = load_dataset(options, ("train", "test"))
+    dataset = load_dataset(options, ("train", "test"), fall_back=True)
     job = prepare(recipe, config, dataset)
     folder = RunFolder(options.runs, options.name, config.model, options.force)
 

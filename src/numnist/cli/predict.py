@@ -1,0 +1,128 @@
+"""`numnist predict`: what a model says of pictures."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from numnist.arrays import Array
+from numnist.cli.console import plain_console
+from numnist.cli.flags import Flags, parse, validate
+from numnist.cli.models import open_model
+from numnist.data import NoInkError, is_idx, read_pictures
+from numnist.errors import InputError
+from numnist.predict import Prediction, Predictor
+
+SHADES = " .:-=+*#%@"
+"""From no ink to full ink, in characters that every terminal has."""
+
+RUNNERS_UP = 2
+
+
+class PredictFlags(Flags):
+    """Read the digits in pictures: photos, scans, screenshots, or IDX files.
+
+    Examples: numnist predict pretrained:cnn photo.jpg; numnist predict my-run *.png --json
+    """
+
+    model: Annotated[
+        CliPositionalArg[str],
+        Field(description="pretrained:cnn, a model file, the folder of a run, or the name of a run in runs/"),
+    ]
+    files: Annotated[
+        CliPositionalArg[list[Path]],
+        Field(description="PNG, JPEG, WebP, BMP, GIF, TIFF or IDX", min_length=1),
+    ]
+    number: Annotated[bool, Field(description="read several digits in a row as a number")] = False
+    show: Annotated[bool, Field(description="print each image as the network sees it")] = False
+    json_: Annotated[bool, Field(alias="json", description="print one JSON array and nothing else")] = False
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What came of one picture: one prediction, or one for each digit of a number."""
+
+    name: str
+    digits: list[Prediction]
+
+    @property
+    def text(self) -> str:
+        """The digits, one after the other."""
+        return "".join(digit.label for digit in self.digits)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status: 2 where a file could not be read, after the others were."""
+    flags = validate(PredictFlags, parse(PredictFlags, "predict", arguments))
+    predictor = Predictor(open_model(flags.model))
+    console = plain_console()
+    status, plain = 0, []
+    for path in flags.files:
+        try:
+            for reading in _readings(predictor, path, flags.number):
+                if flags.json_:
+                    plain.append(_plain(reading, flags.number))
+                else:
+                    console.print(_line(reading), soft_wrap=True)
+                    for digit in reading.digits if flags.show else ():
+                        console.print(_drawn(digit.image), soft_wrap=True)
+        except InputError as error:
+            print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
+            status = 2
+    if flags.json_:
+        print(json.dumps(plain))  # noqa: T201
+    return status
+
+
+def _readings(predictor: Predictor, path: Path, number: bool) -> Iterator[Reading]:
+    """What the model says of each picture in a file; InputError naming the picture without ink.
+
+    The images of an IDX file that have the model's size are in its form already.
+    """
+    pictures = read_pictures(path)
+    as_they_are = is_idx(path) and not number
+    for index, picture in enumerate(pictures):
+        name = str(path) if len(pictures) == 1 else f"{path}[{index}]"
+        try:
+            if as_they_are and picture.shape == predictor.model.preprocess.image_size:
+                digits = predictor.predict(picture[np.newaxis])
+            else:
+                digits = predictor.read_number(picture) if number else [predictor.read(picture)]
+        except NoInkError as error:
+            raise InputError(f"{name}: {error}") from error
+        yield Reading(name, digits)
+
+
+def _line(reading: Reading) -> str:
+    """A reading as a person reads it: what it is, how sure the model is, and what else it may be."""
+    if len(reading.digits) > 1:
+        each = ", ".join(f"{digit.probability:.1%}" for digit in reading.digits)
+        return f"{reading.name}: {reading.text}  ({each})"
+    (_, probability), *others = reading.digits[0].ranked()
+    runners_up = ", ".join(f"{name} {share:.1%}" for name, share in others[:RUNNERS_UP])
+    return f"{reading.name}: {reading.text}  {probability:.1%}  ({runners_up})"
+
+
+def _plain(reading: Reading, number: bool) -> dict[str, Any]:
+    """A reading as `--json` prints it."""
+    digits = [
+        {"digit": digit.label, "probability": digit.probability, "probabilities": dict(digit.ranked())}
+        for digit in reading.digits
+    ]
+    return (
+        {"file": reading.name, "number": reading.text, "digits": digits}
+        if number
+        else {"file": reading.name, **digits[0]}
+    )
+
+
+def _drawn(image: Array) -> str:
+    """An image in characters, two to a pixel, since they are twice as high as wide."""
+    shades = (image.astype(int) * len(SHADES)) // 256
+    return "\n".join("".join(SHADES[shade] * 2 for shade in row) for row in shades)

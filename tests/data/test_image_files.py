@@ -1,0 +1,413 @@
+"""Every kind of picture file, and every way in which one can be broken."""
+
+import gzip
+import io
+import os
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from numnist.arrays import Array
+from numnist.data import write_idx
+from numnist.data.image_files import over_page, read_image, read_pictures
+from numnist.errors import InputError
+
+
+def drawing() -> Array:
+    """A dark 7 on white, neither symmetric nor square, in two greys."""
+    grey = np.full((24, 18), 255, np.uint8)
+    grey[4:7, 3:15] = 0
+    grey[7:21, 11:14] = 51
+    return grey
+
+
+GREY = drawing()
+
+
+def saved(path: Path, image: Image.Image, **options: Any) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def png(image: Image.Image, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+def refusal(path: Path) -> str:
+    """The message with which a file is refused: one line that begins with its name."""
+    with pytest.raises(InputError) as caught:
+        read_pictures(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif", "a.tiff", "a.webp", "a.PNG", "a.txt"])
+def test_formats_without_loss(tmp_path: Path, name: str) -> None:
+    form = {"txt": "PNG", "webp": "WEBP"}.get(name.rpartition(".")[2])
+    path = saved(
+        tmp_path / name, Image.fromarray(GREY), **({"format": form, "lossless": True} if form else {})
+    )
+    np.testing.assert_array_equal(read_image(path), GREY)
+    (picture,) = read_pictures(path)
+    np.testing.assert_array_equal(picture, GREY)
+
+
+def test_jpeg_comes_close(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", Image.fromarray(GREY), quality=95)
+    assert abs(read_image(path).astype(int) - GREY).max() <= 12
+
+
+def palette(image: Image.Image) -> Image.Image:
+    return image.convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
+
+
+def with_alpha(image: Image.Image, mode: str) -> Image.Image:
+    """The same picture, its white made transparent black."""
+    grey = np.asarray(image)
+    opacity = np.where(grey == 255, 0, 255).astype(np.uint8)
+    layers = [np.where(grey == 255, 0, grey).astype(np.uint8)] * (len(mode) - 1)
+    return Image.fromarray(np.stack([*layers, opacity], axis=-1))
+
+
+def in_mode(mode: str) -> Callable[[Image.Image], Image.Image]:
+    return lambda image: image.convert(mode)
+
+
+MODES: dict[str, tuple[str, Callable[[Image.Image], Image.Image], int]] = {
+    "grey": ("png", lambda image: image, 0),
+    "palette": ("png", palette, 0),
+    "palette in a GIF": ("gif", palette, 0),
+    "RGB": ("png", in_mode("RGB"), 0),
+    "RGBA, opaque": ("png", in_mode("RGBA"), 0),
+    "RGBA, transparent": ("png", lambda image: with_alpha(image, "RGBA"), 0),
+    "LA, opaque": ("png", in_mode("LA"), 0),
+    "LA, transparent": ("png", lambda image: with_alpha(image, "LA"), 0),
+    "WebP, transparent": ("webp", lambda image: with_alpha(image, "RGBA"), 0),
+    "16 bits": ("png", lambda image: Image.fromarray(np.asarray(image).astype(np.uint16) * 257), 0),
+    "16 bits, TIFF": ("tiff", lambda image: Image.fromarray(np.asarray(image).astype(np.uint16) * 257), 0),
+    "32 bits": ("tiff", lambda image: Image.fromarray(np.asarray(image).astype(np.int32) * 70000 - 9), 0),
+    "float": ("tiff", lambda image: Image.fromarray(np.asarray(image).astype(np.float32) / 255), 0),
+    "CMYK": ("tiff", in_mode("CMYK"), 1),
+    "CMYK, JPEG": ("jpg", in_mode("CMYK"), 12),
+    "YCbCr": ("tiff", in_mode("YCbCr"), 1),
+    "LAB": ("tiff", lambda image: as_lab(image), 4),  # lightness, not luminance
+}
+
+
+def as_lab(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    converted = ImageCms.profileToProfile(image.convert("RGB"), srgb, lab, outputMode="LAB")
+    assert converted is not None
+    return converted
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_gives_the_same_picture(tmp_path: Path, mode: str) -> None:
+    suffix, converted, tolerance = MODES[mode]
+    options = (
+        {"lossless": True, "exact": True} if suffix == "webp" else {"quality": 95} if suffix == "jpg" else {}
+    )
+    path = saved(tmp_path / f"a.{suffix}", converted(Image.fromarray(GREY)), **options)
+    grey = read_image(path)
+    assert grey.shape == GREY.shape
+    assert abs(grey.astype(float) - GREY).max() <= tolerance + 1e-4
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(GREY > 128))
+    np.testing.assert_array_equal(read_image(path), np.where(GREY > 128, 255, 0))
+
+
+def test_a_transparent_colour_of_a_palette(tmp_path: Path) -> None:
+    indices = Image.fromarray((GREY == 255).astype(np.uint8))
+    indices.putpalette([0, 0, 0, 0, 0, 0])  # black on black; only transparency tells them apart
+    path = saved(tmp_path / "a.png", indices, transparency=1)
+    np.testing.assert_array_equal(read_image(path), np.where(GREY == 255, 255, 0))
+
+
+def test_sixteen_bits_are_neither_clipped_nor_rounded(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 255, 256], [4095, 32768, 65534, 65535]] * 2, np.uint16)
+    path = saved(tmp_path / "a.png", Image.fromarray(values))
+    np.testing.assert_allclose(read_image(path), values / 257, rtol=1e-6)
+
+
+def test_a_constant_of_32_bits_is_black(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tiff", Image.fromarray(np.full((9, 9), 70000, np.int32)))
+    np.testing.assert_array_equal(read_image(path), np.zeros((9, 9)))
+
+
+def test_luminance(tmp_path: Path) -> None:
+    colours = np.zeros((4, 4, 3), np.uint8)
+    colours[..., 0], colours[..., 1], colours[..., 2] = 200, 100, 50
+    path = saved(tmp_path / "a.png", Image.fromarray(colours))
+    np.testing.assert_array_equal(read_image(path), np.full((4, 4), 124))  # 59.8 + 58.7 + 5.7
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp"])
+def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
+    undone = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.T,
+        6: lambda a: np.rot90(a),  # stored so that a quarter turn clockwise puts it right
+        7: lambda a: a[::-1, ::-1].T,
+        8: lambda a: np.rot90(a, -1),
+    }
+    stored = undone.get(orientation, lambda a: a)(GREY)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options: dict[str, Any] = (
+        {"quality": 95} if suffix == "jpg" else {"lossless": True} if suffix == "webp" else {}
+    )
+    path = saved(
+        tmp_path / f"a.{suffix}", Image.fromarray(np.ascontiguousarray(stored)), exif=exif, **options
+    )
+    grey = read_image(path)
+    assert grey.shape == GREY.shape
+    assert abs(grey.astype(int) - GREY).max() <= (12 if suffix == "jpg" else 0)
+
+
+def test_a_large_jpeg_is_decoded_smaller(tmp_path: Path) -> None:
+    large = Image.fromarray(GREY).resize((4320, 5760), Image.Resampling.NEAREST).convert("RGB")
+    grey = read_image(saved(tmp_path / "a.jpg", large))
+    assert grey.shape == (2880, 2160)
+    assert abs(grey[120 * np.arange(24) + 60][:, 120 * np.arange(18) + 60].astype(int) - GREY).max() <= 4
+
+
+def test_a_large_transparent_picture_is_reduced(tmp_path: Path) -> None:
+    large = Image.fromarray(GREY).resize((1800, 2400), Image.Resampling.NEAREST)
+    grey = read_image(saved(tmp_path / "a.png", with_alpha(large, "LA")))
+    assert grey.shape == (1200, 900)
+    np.testing.assert_allclose(grey, GREY.repeat(50, axis=0).repeat(50, axis=1), rtol=0, atol=1e-9)
+
+
+def test_a_phones_picture_with_a_second_one_behind_it(tmp_path: Path) -> None:
+    first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
+    path = saved(tmp_path / "a.jpg", first, format="MPO", save_all=True, append_images=[second], quality=95)
+    assert abs(read_image(path).astype(int) - GREY).max() <= 12
+
+
+def test_dark_ink_lies_on_white_and_white_ink_on_black() -> None:
+    alpha = (GREY < 255).astype(float)
+    np.testing.assert_array_equal(over_page(np.where(GREY < 255, GREY, 7), alpha), GREY)
+    white = over_page(np.full(GREY.shape, 255), alpha / 2)
+    np.testing.assert_array_equal(white, np.where(GREY < 255, 127.5, 0))
+    yellow = over_page(np.full(GREY.shape, 220), alpha)
+    np.testing.assert_array_equal(yellow, np.where(GREY < 255, 220, 255))
+
+
+def test_nothing_at_all_on_a_transparent_page_is_white() -> None:
+    np.testing.assert_array_equal(over_page(np.full((3, 3), 9), np.zeros((3, 3))), np.full((3, 3), 255))
+
+
+@pytest.mark.parametrize("name", ["a.idx", "train-images-idx3-ubyte", "images.gz"])
+def test_idx_files(tmp_path: Path, name: str) -> None:
+    stack = np.stack([GREY, 255 - GREY, GREY // 2])
+    write_idx(tmp_path / name, stack)
+    pictures = read_pictures(tmp_path / name)
+    assert len(pictures) == 3
+    np.testing.assert_array_equal(np.stack(pictures), stack)
+    assert pictures[0].dtype == np.uint8
+
+
+def test_idx_files_of_other_types_are_stretched(tmp_path: Path) -> None:
+    stack = np.array([[[-2.0, 0.0]], [[1.0, 3.0]]], np.float32)
+    write_idx(tmp_path / "a.idx", stack)
+    np.testing.assert_allclose(np.stack(read_pictures(tmp_path / "a.idx")), [[[0, 102]], [[153, 255]]])
+
+
+PICTURE = "expected a picture (PNG, JPEG, WebP, BMP, GIF or TIFF)"
+BOUNDS = "expected at most 16,384 pixels a side and 67,108,864 in all"
+DAMAGED = "expected a whole picture, got a truncated or damaged one"
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises a size and holds a few bytes."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(bytes(10)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def frames(form: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
+    first.save(stream, form, save_all=True, append_images=[second], **options)
+    return stream.getvalue()
+
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "expected a picture, got an empty file"),
+    "text": ("ä".join("This is no picture.\n" * 40).encode(), f"{PICTURE}, got text"),
+    "pdf": (b"%PDF-1.7\n\xe2\xe3", f"{PICTURE}, got a PDF: please save the page as PNG"),
+    "heic": (
+        b"\0\0\0\x18ftypheic\0\0\0\0",
+        f"{PICTURE}, got HEIC, AVIF or a film: please save it as JPEG or PNG",
+    ),
+    "bytes": (bytes(range(200, 256)), f"{PICTURE}, got something else, or one damaged at its beginning"),
+    "signature alone": (
+        png(Image.fromarray(GREY))[:8],
+        f"{PICTURE}, got something else, or one damaged at its beginning",
+    ),
+    "icon": (b"\0\0\1\0\1\0", f"{PICTURE}, got something else, or one damaged at its beginning"),
+    "truncated PNG": (png(Image.fromarray(GREY))[:-30], DAMAGED),
+    "no data": (png_header(100, 100), DAMAGED),
+    "1 x 1": (png(Image.fromarray(GREY[:1, :1])), "expected at least 4 x 4 pixels, got 1 x 1"),
+    "3 wide": (png(Image.fromarray(GREY[:, :3])), "expected at least 4 x 4 pixels, got 3 x 24"),
+    "wide": (png_header(50_000, 10), f"{BOUNDS}, got 50,000 x 10"),
+    "large": (png_header(10_000, 9_000), f"{BOUNDS}, got 10,000 x 9,000"),
+    "bomb": (png_header(50_000, 50_000), f"{BOUNDS}, got far more"),
+    "animated GIF": (frames("GIF"), "expected a single still picture, got an animation"),
+    "animated PNG": (frames("PNG"), "expected a single still picture, got an animation"),
+    "animated WebP": (frames("WEBP"), "expected a single still picture, got an animation"),
+    "pages": (frames("TIFF"), "expected a single still picture, got several pages"),
+    "truncated gzip": (gzip.compress(b"\0\0\x08\x03")[:10], "truncated gzip file"),
+    "IDX of labels": (
+        b"\0\0\x08\x01\0\0\0\x01\x07",
+        "expected images of shape (N, H, W), got (1,): is this a file of labels?",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_is_refused_in_one_line(tmp_path: Path, case: str) -> None:
+    content, message = BROKEN[case]
+    path = tmp_path / "digit.png"
+    path.write_bytes(content)
+    assert refusal(path) == message
+
+
+def test_a_truncated_jpeg_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", Image.fromarray(GREY.repeat(20, axis=0)))
+    path.write_bytes(path.read_bytes()[:-400])
+    assert refusal(path) == DAMAGED
+
+
+def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tiff", Image.fromarray(np.full((9, 9), np.nan, np.float32)))
+    assert refusal(path) == DAMAGED
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == "expected a picture, got a folder"
+    assert refusal(tmp_path / "nowhere.png") == "no such file"
+    os.mkfifo(tmp_path / "pipe.png")
+    assert refusal(tmp_path / "pipe.png") == "not a regular file"
+    assert refusal(tmp_path / ("x" * 300)) == "cannot be read (File name too long)"
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(GREY))
+
+    def denied(self: Path, *arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert refusal(path) == "cannot be read (Permission denied)"
+
+
+def test_a_name_with_a_line_break_stays_on_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^'.*two\\nlines\.png': no such file$"):
+        read_image(tmp_path / "two\nlines.png")
+
+
+@pytest.mark.parametrize("size", [(50_000, 1_000), (16_385, 16), (10_000, 9_000)])
+def test_the_bound_holds_before_anything_is_decoded(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Real contents this time: 50 to 90 megapixels in some kilobytes."""
+    path = saved(tmp_path / "a.png", Image.new("1", size))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tracemalloc.start()
+        assert refusal(path).startswith(BOUNDS)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 2**21
+
+
+def test_memory_and_stderr_of_a_fresh_process(tmp_path: Path) -> None:
+    """What Pillow allocates and what its libraries print, no tracer of Python's sees."""
+    Image.new("1", (50_000, 3_000)).save(tmp_path / "wide.png")
+    stream = io.BytesIO()
+    Image.fromarray(GREY.repeat(9, axis=0)).save(stream, "TIFF", compression="tiff_lzw")
+    (tmp_path / "damaged.tiff").write_bytes(stream.getvalue()[:-150] + bytes(150))
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from PIL import Image\n"
+        "from numnist.data.image_files import read_image\n"
+        "Image.init()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n"
+        "        read_image(Path(name))\n"
+        "    except ValueError as error:\n"
+        "        print(type(error).__name__)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    names = [str(tmp_path / "wide.png"), str(tmp_path / "damaged.tiff")]
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", script, *names], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    *errors, grown = done.stdout.split()
+    assert errors == ["InputError", "InputError"]
+    assert int(grown) < 20 * 1024  # KiB; decoded, the wide one would have 150 million pixels
+
+
+def sample(form: str, image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form)
+    return stream.getvalue()
+
+
+SAMPLES = {
+    "grey PNG": png(Image.fromarray(GREY)),
+    "palette PNG": png(palette(Image.fromarray(GREY)), transparency=1),
+    **{
+        form: sample(form, Image.fromarray(GREY).convert("RGB"))
+        for form in ("JPEG", "WEBP", "BMP", "GIF", "TIFF")
+    },
+}
+
+
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_ends_in_a_picture_or_in_one_line(tmp_path: Path, form: str, data: st.DataObject) -> None:
+    content = bytearray(SAMPLES[form])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content
+    path = tmp_path / "damaged"
+    path.write_bytes(content)
+    pictures: list[Array] = []
+    message = f"{path}: "
+    try:
+        pictures = read_pictures(path)
+    except InputError as error:
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert all(picture.ndim == 2 and 0 <= picture.min() <= picture.max() <= 255 for picture in pictures)
