@@ -167,6 +167,7 @@ def main() -> None:
             "per_way": arguments.per_way,
             "n": arguments.per_way * len(accuracy),
             "accuracy": accuracy,
+            "descriptions": {way.name: way.description for way in WAYS},
             "mean": round(mean, 4),
             "commit": code,
             "environment": {

@@ -2,9 +2,9 @@
 
     python tools/make_pretrained.py [--seed 0] [--out FILE]
 
-It is the original's network, trained as the recipe `quick` does it but with augmentation, on MNIST's 60,000 training images (from where `numnist train` finds them) and as many built-in
-digits, so that it also reads print and thin pens. The settings are fixed, nothing is selected, no test image
-read.
+It is the original's network, trained as the recipe `quick` does it but with augmentation, on MNIST's 60,000
+training images (from where `numnist train` finds them) and as many built-in digits, so that it also reads
+print and thin pens. The settings are fixed, nothing is selected, no test image is read.
 """
 
 import argparse

@@ -62,7 +62,21 @@ def synthetic_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES: dict[str, Callable[[], str]] = {"accuracy": accuracy_table, "synthetic": synthetic_table}
+def ways_table() -> str:
+    """How often the shipped model reads pictures drawn in each of twenty ways: its newest row."""
+    newest = rows("own_digits")[-1]
+    lines = ["| way | what it is | right, of " + f"{newest['per_way']} |", "|---|---|---|"]
+    for name, accuracy in newest["accuracy"].items():
+        lines.append(f"| {name} | {newest['descriptions'][name]} | {100 * accuracy:.0f} % |")
+    lines.append(f"| all | | {100 * newest['mean']:.2f} % |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "accuracy": accuracy_table,
+    "synthetic": synthetic_table,
+    "ways": ways_table,
+}
 
 
 def rewritten(text: str) -> str:
