@@ -10,10 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "Makefile").exists(), reason="installed without the project around it"
-)
-
 
 def test_tables_in_the_documents_are_those_of_the_rows() -> None:
     done = subprocess.run(
