@@ -21,7 +21,7 @@ def test_no_arguments_are_answered_with_the_usage(numnist: "Numnist") -> None:
     assert "usage: numnist COMMAND" in ended.err
 
 
-@pytest.mark.parametrize("line", ["train --model mlp:8", "evaluate first", "data", "data --export out"])
+@pytest.mark.parametrize("line", ["train --dataset mnist", "evaluate first", "data", "data --export out"])
 @pytest.mark.usefixtures("trained")
 def test_without_any_data_each_place_is_named(
     numnist: "Numnist", workplace: Path, monkeypatch: pytest.MonkeyPatch, line: str
@@ -48,7 +48,7 @@ def test_a_model_larger_than_memory_is_told(numnist: "Numnist") -> None:
 
 
 def test_too_little_memory_is_told(numnist: "Numnist", monkeypatch: pytest.MonkeyPatch) -> None:
-    def exhausted(*_: object) -> None:
+    def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("numnist.cli.train.load_dataset", exhausted)
@@ -56,7 +56,7 @@ def test_too_little_memory_is_told(numnist: "Numnist", monkeypatch: pytest.Monke
 
 
 def test_ctrl_c_before_the_training_is_told(numnist: "Numnist", monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("numnist.cli.train.load_dataset", interrupted)
