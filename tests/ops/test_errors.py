@@ -170,3 +170,19 @@ def test_the_message(call: Callable[[], Any], message: str) -> None:
 def test_parameters_that_do_not_fit_one_another(op: str, call: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match=f"^{op}: expected"):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: conv2d.forward(np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2)), np.ones(1), stride=0),
+        lambda: conv2d.forward(np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2)), np.ones(1), padding=-1),
+        lambda: max_pool2d.forward(np.ones((1, 1, 4, 4)), 0),
+        lambda: avg_pool2d.forward(np.ones((1, 1, 4, 4)), 2, -1),
+    ],
+)
+def test_windows_that_cannot_move(call: Callable[[], Any]) -> None:
+    with pytest.raises(
+        ValueError, match="expected a window of size >= 1, stride >= 1, padding >= 0, got size"
+    ):
+        call()
