@@ -79,7 +79,7 @@ def paper(picture: Array) -> Array:
     """How bright the page would be at each pixel of a picture of dark ink, without the ink.
 
     A smooth surface takes the fall of the light: s = a + bx + cy + dx² + exy + fy², the quadratic that has
-    0.8 of the picture below it (a quantile regression, for which ink and the edge of a table are outliers).
+    0.9 of the picture below it (a quantile regression, for which ink and the edge of a table are outliers).
     Then a closing (the maximum over a window, of that the minimum over a window) of picture / s fills every
     dark thing narrower than the window, which is 0.4 of the picture's side, √(H W), and leaves the edges of
     wider shadows where they are.
@@ -111,7 +111,7 @@ def _closing(image: Array, half: int) -> Array:
 def _surface(image: Array) -> Array:
     """The quadratic surface of `paper`, by iteratively reweighted least squares.
 
-    Each round weighs a pixel by 0.8 (above the surface) or 0.2 (below) / max(|residual|, 1).
+    Each round weighs a pixel by 0.9 (above the surface) or 0.1 (below) / max(|residual|, 1).
     """
     small = block_means(image, _SURFACE_SIDE)
     terms = _quadratic_terms(*small.shape)
