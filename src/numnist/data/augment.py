@@ -9,7 +9,9 @@ from numnist.arrays import Array
 
 Range = tuple[float, float]
 
-_NEUTRAL = {"rotation": 0.0, "translation": 0.0, "scale": 1.0, "shear": 0.0}
+NEUTRAL = {"rotation": 0.0, "translation": 0.0, "scale": 1.0, "shear": 0.0}
+"""The ranges of an augmentation, with the value that changes nothing."""
+
 # Beyond these an augmentation is a slip of the pen; within them no coordinate overflows float32.
 _LIMITS = {
     "rotation": (-360, 360),
@@ -75,7 +77,7 @@ class Augmentation:
         """Whether no draw can change an image."""
         return self.horizontal_flip == self.vertical_flip == 0 and all(
             self._range(name) == (neutral, neutral) or getattr(self, f"{name}_probability") == 0
-            for name, neutral in _NEUTRAL.items()
+            for name, neutral in NEUTRAL.items()
         )
 
     def draw(self, n: int, rng: np.random.Generator) -> AffineParameters:
@@ -91,7 +93,7 @@ class Augmentation:
         def ranged(name: str, value: Array, gate: Array) -> Array:
             low, high = self._range(name)
             met = gate < getattr(self, f"{name}_probability")
-            return np.where(met, low + (high - low) * value, _NEUTRAL[name])
+            return np.where(met, low + (high - low) * value, NEUTRAL[name])
 
         return AffineParameters(
             rotation=ranged("rotation", u[0], u[1]),

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from numnist.data import Augmentation
+from numnist.data.augment import NEUTRAL
 from numnist.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule, WarmUp
 
 
@@ -119,9 +120,6 @@ def around(neutral: float) -> BeforeValidator:
 
     return BeforeValidator(widen)
 
-
-NEUTRAL = {"rotation": 0.0, "translation": 0.0, "scale": 1.0, "shear": 0.0}
-"""The ranges of an augmentation, with the value that changes nothing."""
 
 OptimizerTable: Any = one_of(OptimizerKind, OPTIMIZERS)
 
