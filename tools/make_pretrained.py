@@ -4,8 +4,8 @@
 
 It is the original's network, trained as the recipe `quick` does it but with augmentation, on MNIST's 60,000
 training images (from where `numnist train` finds them) and as many built-in digits, so that it also reads
-print and thin pens. The settings are fixed and no epoch is selected; the share of flagged ones and the augmentation
-were chosen among five models by what they made of benchmarks/own_digits.py with seeds 1 and 2.
+print and thin pens. The settings are fixed and no epoch is selected; the share of flagged ones and the
+augmentation were chosen among five models by what they made of benchmarks/own_digits.py with seeds 1 and 2.
 """
 
 import argparse

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from numnist.data import synthetic_dataset, write_idx
+from numnist.data import read_idx, synthetic_dataset, write_idx
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Numnist
@@ -62,6 +62,14 @@ def test_every_image_of_an_idx_file_is_read(numnist: "Numnist") -> None:
     write_idx(Path("ones.idx"), images)
     lines = numnist("predict", "pretrained:cnn", "ones.idx").out.splitlines()
     assert [line[:12] for line in lines] == ["ones.idx[0]:", "ones.idx[1]:"]
+
+
+def test_a_model_of_other_grey_values_is_refused(numnist: "Numnist") -> None:
+    """A picture is brought to 0 to 255; a model trained on 0 to 1 would say something all the same."""
+    for path in Path("own").glob("*-images-*"):
+        write_idx(path, read_idx(path) / np.float32(255))
+    assert numnist.train("--name", "first").status == 0
+    numnist("predict", "first", draw("x.png", "1")).refused("first: expected a model trained on bytes")
 
 
 def test_a_bad_file_does_not_keep_the_others_from_being_read(numnist: "Numnist") -> None:

@@ -15,10 +15,10 @@ from rich.text import Text
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
-from numnist.cli.models import find_model, open_model
+from numnist.cli.models import MODEL, find_model
 from numnist.data import Split
 from numnist.errors import InputError
-from numnist.nn import Preprocess, Reference
+from numnist.nn import Preprocess, Reference, load_model
 from numnist.train import Evaluation, evaluate
 
 NARROW: dict[str, Any] = {
@@ -35,7 +35,7 @@ class EvaluateFlags(Flags, DataFlags):
 
     model: Annotated[
         CliPositionalArg[str],
-        Field(description="a model file, the folder of a run, or the name of a run in runs/"),
+        Field(description=MODEL),
     ]
     json_: Annotated[bool, Field(alias="json", description="print one JSON object and nothing else")] = False
 
@@ -43,7 +43,8 @@ class EvaluateFlags(Flags, DataFlags):
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     flags = validate(EvaluateFlags, parse(EvaluateFlags, "evaluate", arguments))
-    model = open_model(flags.model)
+    path = find_model(flags.model)
+    model = load_model(path)
     dataset = load_dataset(flags, ("test",))
     assert dataset.test is not None  # it was asked for
     images, labels = [str(record.path) for record in dataset.files[-2:]] or [dataset.name] * 2
@@ -52,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     if flags.json_:
         print(json.dumps(_plain(outcome)))  # noqa: T201
     else:
-        _show(outcome, model.preprocess.classes, f"{find_model(flags.model)} on {dataset.name}")
+        _show(outcome, model.preprocess.classes, f"{path} on {dataset.name}")
     return 0
 
 
@@ -62,10 +63,8 @@ def _check_fit(preprocess: Preprocess, test: Split, images: str, labels: str) ->
         H, W = preprocess.image_size
         came = "x".join(map(str, test.images.shape[1:]))
         raise InputError(f"{images}: expected images of {H}x{W}, as the model was trained on, got {came}")
-    # Preprocess scales by 1/255 where it was fitted to bytes, and takes other grey values as they are.
-    fitted_to_bytes = preprocess.scale != 1
-    if (test.images.dtype == np.uint8) != fitted_to_bytes:
-        expected = "bytes (0 to 255)" if fitted_to_bytes else "numbers that are no bytes"
+    if (test.images.dtype == np.uint8) != preprocess.takes_bytes:
+        expected = "bytes (0 to 255)" if preprocess.takes_bytes else "numbers that are no bytes"
         raise InputError(
             f"{images}: expected {expected}, as the model was trained on, got {test.images.dtype}"
         )

@@ -8,6 +8,9 @@ from numnist.predict.pretrained import PREFIX, pretrained
 
 FILE = "model.safetensors"
 
+MODEL = "pretrained:cnn, a model file, the folder of a run, or the name of a run in runs/"
+"""How a model can be named, for the help."""
+
 
 def find_model(name: str) -> Path:
     """The model file for pretrained:NAME, a path to it or to the folder of a run, or a run's name in runs/.

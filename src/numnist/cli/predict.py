@@ -14,7 +14,7 @@ from pydantic_settings import CliPositionalArg
 from numnist.arrays import Array
 from numnist.cli.console import plain_console
 from numnist.cli.flags import Flags, parse, validate
-from numnist.cli.models import open_model
+from numnist.cli.models import MODEL, open_model
 from numnist.data import NoInkError, is_idx, read_pictures
 from numnist.errors import InputError
 from numnist.predict import Prediction, Predictor
@@ -33,7 +33,7 @@ class PredictFlags(Flags):
 
     model: Annotated[
         CliPositionalArg[str],
-        Field(description="pretrained:cnn, a model file, the folder of a run, or the name of a run in runs/"),
+        Field(description=MODEL),
     ]
     files: Annotated[
         CliPositionalArg[list[Path]],
@@ -61,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status: 2 where a file could not be read, after the others were."""
     flags = validate(PredictFlags, parse(PredictFlags, "predict", arguments))
     predictor = Predictor(open_model(flags.model))
+    if not predictor.model.preprocess.takes_bytes:
+        raise InputError(f"{flags.model}: expected a model trained on bytes (0 to 255), as pictures are")
     console = plain_console()
     status, plain = 0, []
     for path in flags.files:
@@ -86,14 +88,14 @@ def _readings(predictor: Predictor, path: Path, number: bool) -> Iterator[Readin
     The images of an IDX file that have the model's size are in its form already.
     """
     pictures = read_pictures(path)
-    as_they_are = is_idx(path) and not number
-    for index, picture in enumerate(pictures):
-        name = str(path) if len(pictures) == 1 else f"{path}[{index}]"
+    names = [str(path)] if len(pictures) == 1 else [f"{path}[{index}]" for index in range(len(pictures))]
+    if not number and is_idx(path) and pictures[0].shape == predictor.model.preprocess.image_size:
+        for name, digit in zip(names, predictor.predict(np.stack(pictures)), strict=True):
+            yield Reading(name, [digit])
+        return
+    for name, picture in zip(names, pictures, strict=True):
         try:
-            if as_they_are and picture.shape == predictor.model.preprocess.image_size:
-                digits = predictor.predict(picture[np.newaxis])
-            else:
-                digits = predictor.read_number(picture) if number else [predictor.read(picture)]
+            digits = predictor.read_number(picture) if number else [predictor.read(picture)]
         except NoInkError as error:
             raise InputError(f"{name}: {error}") from error
         yield Reading(name, digits)

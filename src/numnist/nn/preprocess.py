@@ -43,6 +43,11 @@ class Preprocess:
         """Shape of one sample as the network takes it: one channel, (1, H, W)."""
         return (1, *self.image_size)
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether it was fitted to grey values from 0 to 255; others are taken as they are, with scale 1."""
+        return self.scale != 1
+
     def __call__(self, images: Array, dtype: type[np.floating[Any]] = np.float32) -> Array:
         """Scale and standardise grey images.
 

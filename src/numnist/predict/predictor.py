@@ -75,6 +75,8 @@ class Predictor:
     def read(self, grey: Array) -> Prediction:
         """The digit in a picture, dark on light or light on dark, of any size.
 
+        For models that were trained on bytes (`Preprocess.takes_bytes`), which is what it is brought to.
+
         Shapes: grey (H, W), 0 to 255.
         Raises: NoInkError for a blank page.
         """
