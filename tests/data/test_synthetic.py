@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from numnist.arrays import Array
 from numnist.data import Split, strokes, synthetic
+from numnist.data.skeletons import SEGMENTS, as_arrays, catmull_rom
+from numnist.data.skeletons import skeletons as all_skeletons
 from numnist.data.synthetic import BLOCK, TEST_START, synthetic_blocks, synthetic_dataset, synthetic_digits
 
 
@@ -191,7 +193,7 @@ def test_every_single_shape_reads_as_its_digit(
         chosen.append(choose(*arguments))
         return chosen[-1]
 
-    skeletons = synthetic.as_arrays(alone)
+    skeletons = as_arrays(alone)
     monkeypatch.setattr(synthetic, "skeletons", lambda: skeletons)
     monkeypatch.setattr(synthetic, "_choose_styles", remember)
     asked = synthetic_digits(6 * BLOCK, seed=9)
@@ -204,7 +206,7 @@ def test_every_single_shape_reads_as_its_digit(
 
 
 def test_styles_are_drawn_by_their_weights() -> None:
-    skeletons = synthetic.skeletons()
+    skeletons = all_skeletons()
     labels = np.tile(np.arange(10), 5000)
     style = synthetic._choose_styles(skeletons, labels, np.random.default_rng(0))
     np.testing.assert_array_equal(skeletons.digit[style], labels)
@@ -233,10 +235,10 @@ def test_strokes_use_every_point_of_every_shape(style: strokes.Style) -> None:
 @pytest.mark.parametrize("index", range(len(strokes.STYLES)))
 def test_segments_follow_the_strokes(index: int) -> None:
     """Each stroke from its first to its last point, without a gap, and as many segments as there are."""
-    style, skeletons = strokes.STYLES[index], synthetic.skeletons()
+    style, skeletons = strokes.STYLES[index], all_skeletons()
     points = skeletons.shapes[index, 0]
     begin, end = skeletons.begin[index] @ points, skeletons.end[index] @ points
-    assert len(begin) == synthetic.SEGMENTS
+    assert len(begin) == SEGMENTS
     lifted = np.flatnonzero(np.abs(begin[1:] - end[:-1]).max(axis=1) > 1e-12)
     firsts = np.array([points[stroke[0]] for stroke in style.strokes])
     lasts = np.array([points[stroke[-1]] for stroke in style.strokes])
@@ -249,7 +251,7 @@ def test_segments_follow_the_strokes(index: int) -> None:
 
 @given(points=st.integers(2, 14), per_piece=st.integers(1, 5))
 def test_a_spline_passes_through_its_points_and_keeps_straight_lines(points: int, per_piece: int) -> None:
-    matrix = synthetic.catmull_rom(points, (points - 1) * per_piece)
+    matrix = catmull_rom(points, (points - 1) * per_piece)
     np.testing.assert_allclose(matrix[::per_piece], np.eye(points), atol=1e-12)
     even = np.linspace(0, points - 1, len(matrix))
     np.testing.assert_allclose(matrix @ np.arange(points), even, atol=1e-12)
