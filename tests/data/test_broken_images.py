@@ -17,51 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.data.pictures import GREY, palette, png, refusal, saved
 
 from numnist.arrays import Array
 from numnist.data.image_files import read_image, read_pictures
 from numnist.errors import InputError
 
-
-def drawing() -> Array:
-    """A dark 7 on white, neither symmetric nor square, in two greys."""
-    grey = np.full((24, 18), 255, np.uint8)
-    grey[4:7, 3:15] = 0
-    grey[7:21, 11:14] = 51
-    return grey
-
-
-GREY = drawing()
-
-
-def saved(path: Path, image: Image.Image, **options: Any) -> Path:
-    image.save(path, **options)
-    return path
-
-
-def png(image: Image.Image, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
-
-
-def refusal(path: Path) -> str:
-    """The message with which a file is refused: one line that begins with its name."""
-    with pytest.raises(InputError) as caught:
-        read_pictures(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
-
-
 PICTURE = "expected a picture (PNG, JPEG, WebP, BMP, GIF or TIFF)"
 BOUNDS = "expected at most 16,384 pixels a side and 67,108,864 in all"
 DAMAGED = "expected a whole picture, got a truncated or damaged one"
-
-
-def palette(image: Image.Image) -> Image.Image:
-    return image.convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """Every kind of picture file, and every way in which one can be broken."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,43 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data.pictures import GREY, palette, saved
 
-from numnist.arrays import Array
 from numnist.data import write_idx
 from numnist.data.image_files import over_page, read_image, read_pictures
-from numnist.errors import InputError
-
-
-def drawing() -> Array:
-    """A dark 7 on white, neither symmetric nor square, in two greys."""
-    grey = np.full((24, 18), 255, np.uint8)
-    grey[4:7, 3:15] = 0
-    grey[7:21, 11:14] = 51
-    return grey
-
-
-GREY = drawing()
-
-
-def saved(path: Path, image: Image.Image, **options: Any) -> Path:
-    image.save(path, **options)
-    return path
-
-
-def png(image: Image.Image, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
-
-
-def refusal(path: Path) -> str:
-    """The message with which a file is refused: one line that begins with its name."""
-    with pytest.raises(InputError) as caught:
-        read_pictures(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif", "a.tiff", "a.webp", "a.PNG", "a.txt"])
@@ -61,10 +27,6 @@ def test_formats_without_loss(tmp_path: Path, name: str) -> None:
 def test_jpeg_comes_close(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", Image.fromarray(GREY), quality=95)
     assert abs(read_image(path).astype(int) - GREY).max() <= 12
-
-
-def palette(image: Image.Image) -> Image.Image:
-    return image.convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
 
 
 def with_alpha(image: Image.Image, mode: str) -> Image.Image:
