@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ops.geometries import FEW, convolutions
 
 from numnist.arrays import Array, Shape
 from numnist.ops import (
@@ -33,7 +34,6 @@ from numnist.ops import (
 from numnist.testing import check_gradients
 
 EXAMPLES = settings(max_examples=100)
-FEW = st.integers(1, 3)
 SEEDS = st.integers(0, 2**32 - 1)
 FRACTIONS = st.floats(0, 1)
 ANY_SHAPE = st.lists(st.integers(1, 4), min_size=0, max_size=4).map(tuple)
@@ -62,16 +62,6 @@ def test_linear(N: int, inputs: int, outputs: int, seed: int) -> None:
     check_gradients(
         linear.forward, linear.backward, *normal(seed, (N, inputs), (outputs, inputs), (outputs,))
     )
-
-
-@st.composite
-def convolutions(draw: st.DrawFn) -> tuple[Shape, Shape, int, int]:
-    """(shape of x, shape of weight, stride, padding): any kernel, square or not, that fits."""
-    N, C, O = (draw(st.integers(1, 2)) for _ in range(3))  # noqa: E741 -- the formula's letter
-    KH, KW, stride = (draw(FEW) for _ in range(3))
-    padding = draw(st.integers(0, 3))
-    H, W = (draw(st.integers(max(1, kernel - 2 * padding), 5)) for kernel in (KH, KW))
-    return (N, C, H, W), (O, C, KH, KW), stride, padding
 
 
 @EXAMPLES

@@ -7,13 +7,13 @@ Small integers are also full of ties, which decides where the gradient of a maxi
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ops.geometries import FEW, convolutions
 
 from numnist.arrays import Array, Shape
 from numnist.ops import avg_pool2d, conv2d, max_pool2d
 from numnist.ops.patches import output_size, unfold
 
 EXAMPLES = settings(max_examples=60)
-FEW = st.integers(1, 3)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -31,16 +31,6 @@ def padded_with_zeros(x: Array, padding: int) -> Array:
     xp = np.zeros((N, C, H + 2 * padding, W + 2 * padding))
     xp[:, :, padding : padding + H, padding : padding + W] = x
     return xp
-
-
-@st.composite
-def convolutions(draw: st.DrawFn) -> tuple[Shape, Shape, int, int]:
-    """(shape of x, shape of weight, stride, padding)."""
-    N, C, O = (draw(st.integers(1, 2)) for _ in range(3))  # noqa: E741 -- the formula's letter
-    KH, KW, stride = (draw(FEW) for _ in range(3))
-    padding = draw(st.integers(0, 3))
-    H, W = (draw(st.integers(max(1, kernel - 2 * padding), 5)) for kernel in (KH, KW))
-    return (N, C, H, W), (O, C, KH, KW), stride, padding
 
 
 @EXAMPLES
