@@ -17,7 +17,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from numnist.arrays import Array
-from numnist.data.synthetic import skeletons
+from numnist.data.skeletons import skeletons
 
 OWN_FONT = "Pillow's own"
 
