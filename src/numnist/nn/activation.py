@@ -1,7 +1,7 @@
 """Activation layers: the shape stays."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from numpy.random import Generator
 
@@ -14,6 +14,8 @@ from numnist.ops import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 @dataclass(eq=False)
 class _SameShape(Layer):
     """What all layers that keep the shape have in common."""
+
+    per_sample: ClassVar[bool] = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -28,6 +28,7 @@ class Conv2d(Layer):
     padding: int = 0
 
     decayed: ClassVar[frozenset[str]] = frozenset({"weight"})
+    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "kernel_size", "stride"):

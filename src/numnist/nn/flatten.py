@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import final
+from typing import ClassVar, final
 
 from numpy.random import Generator
 
@@ -15,6 +15,8 @@ from numnist.ops import flatten
 @dataclass(eq=False)
 class Flatten(Layer):
     """(C, H, W) becomes (C*H*W,). See `ops.flatten`."""
+
+    per_sample: ClassVar[bool] = True
 
     def forward(self, x: Array, training: bool, rng: Generator | None) -> tuple[Array, flatten.Cache]:
         return flatten.forward(x)

@@ -31,6 +31,13 @@ class Layer(ABC):
     decayed: ClassVar[frozenset[str]] = frozenset()
     """Names of the parameters that weight decay acts on: no biases, no normalisation."""
 
+    per_sample: ClassVar[bool] = False
+    """Whether every sample's output depends on that sample and the parameters alone, in training too.
+
+    A batch may then be cut into parts. Not so for batch statistics, nor for random numbers, which are drawn
+    for a whole batch at once.
+    """
+
     @abstractmethod
     def forward(self, x: Array, training: bool, rng: Generator | None) -> tuple[Array, Any]:
         """The layer's output and the cache for `backward`. Only dropout draws from `rng`, in training."""

@@ -21,6 +21,7 @@ class Linear(Layer):
     out_features: int
 
     decayed: ClassVar[frozenset[str]] = frozenset({"weight"})
+    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_integer("Linear", "in_features", self.in_features, 1)

@@ -41,9 +41,14 @@ class BatchNorm(Layer):
         fixed = None if training else (running_mean, running_var)
         y, cache = batch_norm.forward(x, self.parameters["weight"], self.parameters["bias"], fixed, self.eps)
         if cache.statistics is not None:
-            running_mean += self.momentum * (cache.statistics.mean - running_mean)
-            running_var += self.momentum * (cache.statistics.unbiased_variance - running_var)
+            self.move_running(cache.statistics.mean, cache.statistics.unbiased_variance)
         return y, cache
+
+    def move_running(self, mean: Array, unbiased_variance: Array) -> None:
+        """Move the running statistics towards those of a batch, by the rule above."""
+        for name, batch in (("running_mean", mean), ("running_var", unbiased_variance)):
+            running = self.buffers[name]
+            running += self.momentum * (batch - running)
 
     def backward(self, dy: Array, cache: batch_norm.Cache) -> tuple[Array, Gradients]:
         dx, dweight, dbias = batch_norm.backward(dy, cache)

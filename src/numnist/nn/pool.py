@@ -1,7 +1,7 @@
 """Pooling layers."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from numpy.random import Generator
 
@@ -18,6 +18,8 @@ class _Windows(Layer):
 
     size: int
     stride: int | None = None
+
+    per_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_integer(type(self).__name__, "size", self.size, 1)
@@ -61,6 +63,8 @@ class AvgPool2d(_Windows):
 @dataclass(eq=False)
 class GlobalAvgPool2d(Layer):
     """Mean of every channel: (C, H, W) becomes (C,). See `ops.global_avg_pool2d`."""
+
+    per_sample: ClassVar[bool] = True
 
     def forward(
         self, x: Array, training: bool, rng: Generator | None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numnist.arrays import Array
+from numnist.arrays import Array, Shape
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,23 @@ class Statistics:
     def unbiased_variance(self) -> Array:
         """squared_deviations / (M - 1): the estimate for where the batch came from; running ones keep it."""
         return self.squared_deviations / (self.count - 1)
+
+    def merged(self, other: "Statistics") -> "Statistics":
+        """The statistics of two parts of a batch together.
+
+            delta = mean_2 - mean_1        M = M_1 + M_2
+            mean = mean_1 + delta * M_2 / M        squares = squares_1 + squares_2 + delta² * M_1 * M_2 / M
+
+        Source: Chan, Golub & LeVeque 1983 (see `batch_statistics`), section 2 (pairwise).
+        """
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        squares = self.squared_deviations + other.squared_deviations
+        return Statistics(
+            count,
+            self.mean + delta * (other.count / count),
+            squares + np.square(delta) * (self.count * other.count / count),
+        )
 
 
 class Cache(NamedTuple):
@@ -89,13 +106,16 @@ def batch_statistics(x: Array) -> Statistics:
     """
     others = (0, *range(2, x.ndim))
     count = x.size // x.shape[1]
-    if count < 2:
-        raise ValueError(
-            f"batch_norm: training needs more than one value per channel, got x of shape {x.shape}"
-        )
+    require_several(count, x.shape)
     wide = np.promote_types(x.dtype, np.float64)
     mean = x.mean(axis=others, dtype=wide).astype(x.dtype)
     return Statistics(count, mean, np.square(x - per_channel(mean, x)).sum(axis=others))
+
+
+def require_several(count: int, shape: Shape) -> None:
+    """ValueError naming the shape unless there is more than one value per channel: one has no variance."""
+    if count < 2:
+        raise ValueError(f"batch_norm: training needs more than one value per channel, got x of shape {shape}")
 
 
 def backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:

@@ -1,0 +1,6 @@
+"""The fast executor: the function of `nn.Reference`, planned, threaded, and written into memory of its own."""
+
+from numnist.engine.engine import SHARD_SIZE, Engine, available_cores, shard_bounds
+from numnist.engine.planner import Plan, plan
+
+__all__ = ["SHARD_SIZE", "Engine", "Plan", "available_cores", "plan", "shard_bounds"]

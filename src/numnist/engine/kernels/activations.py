@@ -1,0 +1,100 @@
+"""Activations in place, with derivatives in terms of the output."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from numnist.arrays import Array
+from numnist.nn import Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+
+
+class Activation(Protocol):
+    """An elementwise function f."""
+
+    def forward(self, y: Array) -> None:
+        """y = f(y), in place."""
+        ...
+
+    def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
+        """out = dy f'(z) where y = f(z); `spare` is int32 memory of the same shape."""
+        ...
+
+
+class Rectified:
+    """max(z, 0); see `ops.relu`."""
+
+    def forward(self, y: Array) -> None:
+        """See `Activation.forward`."""
+        np.maximum(y, 0, out=y)
+
+    def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
+        """Where y > 0, dy: as integers, since a float and a mask of ones is the float itself."""
+        mask = spare.reshape(-1).view(np.int8)[: y.size].reshape(y.shape)
+        np.greater(y, 0, out=mask.view(bool))
+        np.negative(mask, out=mask)
+        np.bitwise_and(dy.view(np.int32), mask, out=out.view(np.int32))
+
+
+@dataclass(frozen=True)
+class Leaky:
+    """z where z > 0, else slope * z, for 0 < slope < 1; see `ops.leaky_relu`."""
+
+    slope: float
+
+    def forward(self, y: Array) -> None:
+        """The larger of z and slope * z."""
+        np.maximum(y, self.slope * y, out=y)
+
+    def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
+        """1 where y > 0, else the slope."""
+        factor = spare.view(np.float32)
+        np.multiply(y > 0, np.float32(1 - self.slope), out=factor)
+        factor += self.slope
+        np.multiply(dy, factor, out=out)
+
+
+class Logistic:
+    """1 / (1 + exp(-z)); see `ops.sigmoid`."""
+
+    def forward(self, y: Array) -> None:
+        """For a z so negative that exp(-z) is infinite, 0, which is what f rounds to."""
+        np.negative(y, out=y)
+        with np.errstate(over="ignore"):
+            np.exp(y, out=y)
+        y += 1
+        np.reciprocal(y, out=y)
+
+    def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
+        """f' = y (1 - y)."""
+        factor = np.subtract(1, y, out=spare.view(np.float32))
+        factor *= y
+        np.multiply(dy, factor, out=out)
+
+
+class HyperbolicTangent:
+    """tanh(z); see `ops.tanh`."""
+
+    def forward(self, y: Array) -> None:
+        """See `Activation.forward`."""
+        np.tanh(y, out=y)
+
+    def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
+        """f' = 1 - y²."""
+        factor = np.square(y, out=spare.view(np.float32))
+        np.subtract(1, factor, out=factor)
+        np.multiply(dy, factor, out=out)
+
+
+def activation_of(layer: Layer) -> Activation | None:
+    """The activation that this layer is, or None where it is none of these."""
+    match layer:
+        case ReLU() | LeakyReLU(slope=0):
+            return Rectified()
+        case LeakyReLU():
+            return Leaky(layer.slope)
+        case Sigmoid():
+            return Logistic()
+        case Tanh():
+            return HyperbolicTangent()
+    return None

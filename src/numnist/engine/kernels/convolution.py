@@ -1,0 +1,137 @@
+"""What the kernels of a convolution with what follows it have in common."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numnist.arrays import Array, Shape
+from numnist.engine.kernels.epilogue import Epilogue
+from numnist.engine.stage import Order, Stage
+from numnist.nn import BatchNorm, Conv2d, MaxPool2d, ReLU
+from numnist.ops import batch_norm, conv2d, max_pool2d, relu
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A convolution (stride 1), and which of the layers that may follow are there."""
+
+    conv: Conv2d
+    norm: BatchNorm | None
+    relu: ReLU | None
+    pool: MaxPool2d | None
+
+
+@dataclass
+class Normalisation:
+    """The affine map that batch normalisation is, for one batch.
+
+        y = scale * c + offset,    scale = |weight| / deviation,    offset = bias - scale * mean
+
+    for the output c of the convolution with signed weights and no bias. All in float64, (O,).
+    """
+
+    count: int
+    mean: Array
+    deviation: Array
+    scale: Array
+    offset: Array
+
+
+@dataclass
+class Shared:
+    """What the whole batch came to: set by the exchanges, each before it is asked for.
+
+    moments: of the input's patches, where the kernel has them. dweight, dbias: the gradients of |weight| and
+    bias of the normalisation.
+    """
+
+    normalisation: Normalisation | None = None
+    moments: Any = None
+    dweight: Array | None = None
+    dbias: Array | None = None
+
+    @property
+    def norm(self) -> Normalisation:
+        """The normalisation, once it is there."""
+        assert self.normalisation is not None
+        return self.normalisation
+
+
+class Convolution(Stage):
+    """Conv2d, then any of BatchNorm, ReLU and MaxPool2d(2), the last two in either order.
+
+    Pooling comes before the affine map and ReLU (see `Epilogue`). That needs a scale that is not negative, so
+    the sign of batch normalisation's weight goes into the convolution's: with s = ±1 per output channel,
+
+        weight * (c - mean) / deviation = |weight| * (s c - s mean) / deviation,    s c = (s W) * x
+
+    The convolution's bias is left out where a normalisation follows, which takes it out again; only the
+    running mean sees it. Its gradient is exactly 0 then.
+    """
+
+    REPLACES = (conv2d, batch_norm, relu, max_pool2d)
+    gives = Order.COLUMNS
+
+    def __init__(
+        self, names: Sequence[str], input_shape: Shape, output_shape: Shape, layers: Layers, path: dict[str, str]
+    ) -> None:
+        """path: the parameters' names in the model, for "weight", "bias", "norm.weight" and "norm.bias"."""
+        super().__init__(names, input_shape, output_shape)
+        self.layers, self.path = layers, path
+        O, rows, columns = output_shape  # noqa: E741 -- the formula's letter
+        self.epilogue = Epilogue(layers.pool is not None, layers.relu is not None, columns, rows, O)
+        self.bias: Array = np.zeros(O, np.float32)
+
+    def shared(self, batch: int) -> "Shared":
+        """See `Stage.shared`."""
+        return Shared()
+
+    def sign(self) -> Array:
+        """±1 for each output channel."""
+        if self.layers.norm is None:
+            return np.ones(self.layers.conv.out_channels, np.float32)
+        return np.where(self.layers.norm.parameters["weight"] < 0, np.float32(-1), np.float32(1))
+
+    def effective(self, training: bool) -> tuple[Array, Array]:
+        """The weight (O, C, KH, KW) that the kernel is to use, and the bias (O,) where it needs one."""
+        conv = self.layers.conv
+        if not training:
+            return self.folded()
+        return conv.parameters["weight"] * self.sign()[:, None, None, None], conv.parameters["bias"]
+
+    def normalise(self, statistics: batch_norm.Statistics) -> Normalisation:
+        """The affine map for these statistics of the whole batch; moves the running ones.
+
+        statistics: in float64, of the convolution with signed weights and without bias.
+        """
+        norm, sign = self.layers.norm, self.sign()
+        assert norm is not None
+        batch_norm.require_several(statistics.count, self.output_shape)
+        mean = sign * statistics.mean + self.layers.conv.parameters["bias"]
+        norm.move_running(mean, statistics.unbiased_variance)
+        deviation = np.sqrt(statistics.biased_variance + norm.eps)
+        scale = np.abs(norm.parameters["weight"].astype(np.float64)) / deviation
+        offset = norm.parameters["bias"] - scale * statistics.mean
+        return Normalisation(statistics.count, statistics.mean, deviation, scale, offset)
+
+    def folded(self) -> tuple[Array, Array]:
+        """Weight and bias of the one convolution that convolution and normalisation are in evaluation."""
+        conv, norm = self.layers.conv, self.layers.norm
+        weight, bias = conv.parameters["weight"], conv.parameters["bias"]
+        if norm is None:
+            return weight, bias
+        deviation = np.sqrt(norm.buffers["running_var"].astype(np.float64) + norm.eps)
+        scale = norm.parameters["weight"] / deviation
+        folded_bias = norm.parameters["bias"] + scale * (bias - norm.buffers["running_mean"])
+        return weight * scale[:, None, None, None], folded_bias
+
+    def write_normalisation(self, dweight: Array, dbias: Array, gradients: dict[str, Array]) -> None:
+        """Write the gradients of the normalisation's parameters, and the convolution's bias, which has none.
+
+        dweight: of |weight|.
+        """
+        gradients[self.path["norm.weight"]][...] = self.sign() * dweight
+        gradients[self.path["norm.bias"]][...] = dbias
+        gradients[self.path["bias"]][...] = 0

@@ -1,0 +1,105 @@
+"""A fully connected layer with the activation behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from numnist.arrays import Array, Shape
+from numnist.engine.kernels.activations import Activation
+from numnist.engine.memory import Scratch, aligned
+from numnist.engine.stage import Ends, Order, Program, Shard, Stage, Step, Work, run
+from numnist.nn import Linear
+from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The whole batch's input and gradient, (batch, I) and (batch, O): each shard has its rows."""
+
+    x: Array
+    dz: Array
+
+
+class Dense(Stage):
+    """Linear, and an activation.
+
+        z = x Wᵀ + b        y = f(z)        dz = dy f'(z)        dx = dz W
+
+    f'(z) is written in terms of y, so z is not kept. The weight's gradient dW = dzᵀ x sums over the whole
+    batch: it is not added up over shards, each with a matrix as large as the weight, but every shard computes
+    some rows of it from the inputs and gradients of all.
+    """
+
+    REPLACES = (linear, relu, leaky_relu, sigmoid, tanh)
+    takes: ClassVar[Order] = Order.ROWS
+    gives: ClassVar[Order] = Order.ROWS
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        input_shape: Shape,
+        output_shape: Shape,
+        layer: Linear,
+        activation: Activation | None,
+        path: dict[str, str],
+    ) -> None:
+        """path: the parameters' names in the model, for "weight" and "bias"."""
+        super().__init__(names, input_shape, output_shape)
+        self.layer, self.activation, self.path = layer, activation, path
+
+    def shared(self, batch: int) -> Shared:
+        """See `Stage.shared`."""
+        return Shared(aligned((batch, *self.input_shape)), aligned((batch, *self.output_shape)))
+
+    def outputs(self, x: Array, y: Array) -> list[Step]:
+        """The steps that fill y from x, in training as in evaluation."""
+        weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
+        steps: list[Step] = [partial(np.matmul, x, weight.T, out=y), partial(np.add, y, bias, out=y)]
+        return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
+
+    def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
+        """See `Stage.training`."""
+        return DenseWork(self, shard, shared, ends)
+
+    def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
+        """See `Stage.predicting`."""
+        return self.outputs(x, y)
+
+
+class DenseWork(Work):
+    """The work of a `Dense` for one shard."""
+
+    def __init__(self, stage: Dense, shard: Shard, shared: Shared, ends: Ends) -> None:
+        self._stage, self._shard, self._shared = stage, shard, shared
+        x, dz = shared.x[shard.samples], shared.dz[shard.samples]
+        self._forward = [partial(np.copyto, x, ends.x), *stage.outputs(x, ends.y)]
+        if stage.activation is None:
+            self._backward: list[Step] = [partial(np.copyto, dz, ends.dy)]
+        else:
+            spare = shard.scratch.array("spare", dz.shape, np.int32)
+            self._backward = [partial(stage.activation.backward, ends.dy, ends.y, spare, out=dz)]
+        if ends.dx is not None:
+            self._backward.append(partial(np.matmul, dz, stage.layer.parameters["weight"], out=ends.dx))
+
+    def forward(self, rng: np.random.Generator | None) -> Program:
+        """See `Work.forward`."""
+        run(self._forward)
+        return
+        yield  # nothing to exchange, but a program all the same
+
+    def backward(self) -> Program:
+        """See `Work.backward`."""
+        run(self._backward)
+        return
+        yield  # nothing to exchange, but a program all the same
+
+    def share(self, gradients: dict[str, Array]) -> None:
+        """See `Work.share`: a share of the rows of dW and db."""
+        O, shard, path = self._stage.output_shape[0], self._shard, self._stage.path  # noqa: E741
+        rows = slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
+        dz = self._shared.dz[:, rows]
+        np.matmul(dz.T, self._shared.x, out=gradients[path["weight"]][rows])
+        np.add.reduce(dz, axis=0, out=gradients[path["bias"]][rows])

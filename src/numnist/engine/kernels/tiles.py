@@ -1,0 +1,34 @@
+"""Numbers per channel, as an operand that makes long loops."""
+
+from functools import partial
+
+import numpy as np
+
+from numnist.arrays import Array
+from numnist.engine.memory import aligned
+
+LONGEST = 2048
+"""Values in a tile: NumPy's loops are then long, and there is little to write."""
+
+
+class Tile:
+    """Numbers per channel, repeated along a row, for arrays (..., N, H, C) like the one given.
+
+    NumPy loops along the last axis, and to begin such a loop takes as long as 100 values in it: along 16
+    channels that would be most of the time.
+    """
+
+    def __init__(self, like: Array) -> None:
+        *_, n, rows, channels = like.shape
+        fitting = [r for r in range(1, n + 1) if n % r == 0 and (r == 1 or r * rows * channels <= LONGEST)]
+        repeats = max(fitting) * rows
+        self.values = aligned((repeats * channels,))
+        self._copy = partial(np.copyto, self.values.reshape(repeats, channels))
+
+    def set(self, numbers: Array) -> None:
+        """Repeat these, (C,)."""
+        self._copy(numbers)
+
+    def rows(self, x: Array) -> Array:
+        """View of x with rows as long as the tile, to broadcast against `values`."""
+        return x.reshape(-1, self.values.size)

@@ -1,0 +1,362 @@
+"""A convolution between hidden layers, by Winograd's method along W, with what follows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from numnist.arrays import Array
+from numnist.engine.exchange import Exchange, Sums
+from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
+from numnist.engine.kernels.epilogue import EpilogueWork
+from numnist.engine.kernels.sums import ColumnSums
+from numnist.engine.memory import Scratch, aligned
+from numnist.engine.stage import Ends, Order, Program, Shard, Step, Work, run
+from numnist.engine.winograd import MOST_POINTS, tile_width, transform
+from numnist.ops.batch_norm import Statistics
+
+CHUNK = 2048
+"""Columns that a transform takes at once: BLAS has a path without copying for products as small as this."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes that the kernel's arrays share, in the letters of `WinogradConvolution`."""
+
+    C: int
+    H: int
+    W: int
+    O: int  # noqa: E741 -- the formula's letter
+    r: int
+    padding: int
+    k: int
+    rows: int
+    columns: int
+
+    @property
+    def m(self) -> int:
+        """Outputs per tile."""
+        return tile_width(self.k * self.columns, self.r)
+
+    @property
+    def P(self) -> int:
+        """Points of all tiles of a row together."""
+        tiles = -(-self.k * self.columns // self.m)
+        return tiles * (self.m + self.r - 1)
+
+    @property
+    def Hp(self) -> int:
+        """Rows of the padded image."""
+        return self.H + 2 * self.padding
+
+    @property
+    def band(self) -> int:
+        """Rows of dx that one product gives: two share most of the rows of dM that they need."""
+        return 2 if self.Hp % 2 == 0 else 1
+
+    def matrices(self) -> tuple[Array, Array, Array]:
+        """A, G and B for a whole row: those of its tiles, side by side.
+
+        Outputs are in the order of the phases: first those of even columns. Columns of B that would meet the
+        padding are left out, and so are outputs of the last tile beyond the row.
+
+        Shapes: A (k*columns, P), G (P, r), B (P, W).
+        """
+        tile = transform(self.m, self.r)
+        width = self.m + self.r - 1
+        tiles = self.P // width
+        A = np.zeros((tiles * self.m, self.P), np.float32)
+        B = np.zeros((self.P, max((tiles - 1) * self.m + width, self.W + 2 * self.padding)), np.float32)
+        for t in range(tiles):
+            A[t * self.m : (t + 1) * self.m, t * width : (t + 1) * width] = tile.A
+            B[t * width : (t + 1) * width, t * self.m : t * self.m + width] = tile.B
+        A = A[: self.k * self.columns]
+        A = np.concatenate([A[part :: self.k] for part in range(self.k)])
+        B = np.ascontiguousarray(B[:, self.padding : self.padding + self.W])
+        return A, np.tile(tile.G, (tiles, 1)), B
+
+
+class WinogradConvolution(Convolution):
+    """A convolution with stride 1, and what follows it.
+
+    A row of W' outputs is cut into tiles of m; F(m, r) of `winograd.transform` gives each of them from
+    m + r - 1 products per pair of channels and row of the kernel, in place of m*r. All the rest is sums:
+
+        V[p, n, h, c]   = sum over w of B[p, w] x[w, n, h, c]                    along W
+        U[p, (u,c), o]  = sum over v of G[p, v] W[o, c, u, v]
+        M[p, n, i, o]   = sum over u,c of V[p, n, i+u, c] U[p, (u,c), o]         all of the work
+        y[w, n, i, o]   = sum over p of A[w, p] M[p, n, i, o]
+
+    where p counts the points of all tiles, and A and B hold the tiles' matrices as blocks, which overlap in B.
+    In the order (W, N, H, C) the transforms are matrix products with everything but W as columns, and the
+    r*C values V[p, n, i : i+r, :] are neighbours: a row of a matrix that is a view. Nothing is unrolled.
+
+    The backward pass is the adjoint of each line, from the last to the first:
+
+        dM = Aᵀ dy     dU[p] = sum over n,i of V[p, n, i : i+r]ᵀ dM[p, n, i]     dW = Gᵀ dU
+        dV[p, n, h, c] = sum over u,o of dM[p, n, h-u, o] U[p, (u,c), o]         dx = Bᵀ dV
+
+    where dV gathers: dM[p, n, h-r+1 : h+1, :] is again a row of a view, shorter at the edges. A `band` of rows
+    of dV is one product, since neighbours need almost the same rows of dM.
+
+    Source: Lavin & Gray 2016, arXiv:1509.09308, sections 3 and 4.
+    """
+
+    takes: ClassVar[Order] = Order.COLUMNS
+
+    MOST_TAPS = MOST_POINTS // 2 + 1
+    """Wider kernels leave no room for a tile that saves anything."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        conv, (C, H, W) = self.layers.conv, self.input_shape
+        self.geometry = g = Geometry(
+            C, H, W, conv.out_channels, conv.kernel_size, conv.padding,
+            self.epilogue.k, self.epilogue.rows, self.epilogue.columns,
+        )  # fmt: skip
+        self.A, self.G, self.B = g.matrices()
+        self.U: Array = aligned((g.P, 1, 1, g.r * g.C, g.O))
+        # [p, (u', o), (q, c)] for row q of a band: row u' of those that the band needs meets it through tap
+        # u = r - 1 + q - u' of the kernel.
+        window = g.r - 1 + g.band
+        self.gather: Array = aligned((g.P, 1, window * g.O, g.band * g.C))
+        self.gather[...] = 0
+        gather = self.gather.reshape(g.P, window, g.O, g.band, g.C)
+        self._gather_rows = [gather[:, q : q + g.r, :, q] for q in range(g.band)]
+
+    def refresh(self, training: bool) -> None:
+        """See `Stage.refresh`: U, and U in the order that dV asks for."""
+        weight, self.bias[...] = self.effective(training)
+        g = self.geometry
+        taps = np.ascontiguousarray(weight.transpose(3, 2, 1, 0), np.float32)
+        np.matmul(self.G, taps.reshape(g.r, -1), out=self.U.reshape(g.P, -1))
+        if training:
+            flipped = np.ascontiguousarray(weight[:, :, ::-1].transpose(3, 2, 0, 1))
+            U = (self.G @ flipped.reshape(g.r, -1)).reshape(g.P, g.r, g.O, g.C)
+            for rows in self._gather_rows:
+                np.copyto(rows, U)
+
+    def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
+        """See `Stage.training`."""
+        return WinogradConvolutionWork(self, shard, shared, ends)
+
+    def finish(self, shared: Shared, part: Sums, gradients: dict[str, Array]) -> None:
+        """See `Stage.finish`."""
+        dU, dbias = part.arrays
+        g = self.geometry
+        dW = (self.G.T @ dU.reshape(g.P, -1)).reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0)
+        np.multiply(dW, self.sign()[:, None, None, None], out=gradients[self.path["weight"]])
+        if shared.normalisation is None:
+            gradients[self.path["bias"]][...] = dbias
+        else:
+            assert shared.dweight is not None
+            assert shared.dbias is not None
+            self.write_normalisation(shared.dweight, shared.dbias, gradients)
+
+    def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
+        """See `Stage.predicting`."""
+        phases = scratch.array("phases", self.epilogue.phases_shape(n))
+        products = Products(self, n, scratch, x, phases)
+        return [
+            *products.steps,
+            *self.epilogue.maxima(phases),
+            *self.epilogue.affine(phases[0, 0], self.bias, y),
+        ]
+
+
+class Products:
+    """V and M of `WinogradConvolution` for n samples, and the steps from x to the phases of the output."""
+
+    def __init__(self, stage: WinogradConvolution, n: int, scratch: Scratch, x: Array, phases: Array) -> None:
+        g = stage.geometry
+        self.V = aligned((g.P, n, g.Hp, g.C))
+        self.V[...] = 0  # the rows of padding stay so
+        point, sample, row, one = self.V.strides
+        # [p, a, i, n, (u,c)]: the r rows of channels from row k*i + a on, neighbours in memory.
+        self.bands = as_strided(
+            self.V,
+            (g.P, g.k, g.rows, n, g.r * g.C),
+            (point, row, g.k * row, sample, one),
+            writeable=False,
+        )
+        M = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
+        self.steps = [
+            apply(stage.B, x, self.V[:, :, g.padding : g.padding + g.H]),
+            partial(np.matmul, self.bands, stage.U, out=M.swapaxes(2, 3)),
+            *(apply(stage.A, M[:, a], phases[a]) for a in range(g.k)),
+        ]
+
+
+class WinogradConvolutionWork(Work):
+    """The work of a `WinogradConvolution` for one shard."""
+
+    def __init__(self, stage: WinogradConvolution, shard: Shard, shared: Shared, ends: Ends) -> None:
+        n, scratch, g, epilogue = shard.size, shard.scratch, stage.geometry, stage.epilogue
+        self._stage, self._shared = stage, shared
+        self._has_norm = stage.layers.norm is not None
+        shape = epilogue.phases_shape(n)
+        # With a normalisation the output of the convolution is needed again, behind an exchange.
+        self._phases = aligned(shape) if self._has_norm else scratch.array("phases", shape)
+        dphases = scratch.array("dphases", shape)
+        self._products = Products(stage, n, scratch, ends.x, self._phases)
+        self._epilogue = EpilogueWork(
+            epilogue, n, scratch, phases=self._phases, dphases=dphases, y=ends.y, dy=ends.dy, keeps=self._has_norm
+        )
+        self._dbias = ColumnSums(self._epilogue.do)
+        if self._has_norm:
+            self._bind_normalisation(dphases)
+        self._backward = self._adjoint(n, scratch, dphases, ends.dx)
+        self._part: Sums | None = None
+
+    def _bind_normalisation(self, centred: Array) -> None:
+        """Bind the steps that need all of the convolution's output; `centred` is scratch memory of its shape."""
+        epilogue, c = self._epilogue, self._phases
+        first, second = epilogue.scale, epilogue.offset
+        self._sum, self._squares = ColumnSums(c), ColumnSums(centred, centred)
+        self._centre = partial(np.subtract, first.rows(c), first.values, out=first.rows(centred))
+        self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled)
+        do = first.rows(epilogue.do)
+        self._scale_do = partial(np.multiply, do, first.values, out=do)
+        self._through_statistics: list[Step] = [
+            partial(np.multiply, first.rows(c), first.values, out=first.rows(c)),
+            partial(np.add, second.rows(c), second.values, out=second.rows(c)),
+            partial(np.add, centred, c, out=centred),
+        ]
+
+    def _adjoint(self, n: int, scratch: Scratch, dphases: Array, dx: Array | None) -> list[Step]:
+        """The steps from the gradient of the phases to dU and dx."""
+        stage, g = self._stage, self._stage.geometry
+        dM = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
+        dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
+        of_rows = self._products.bands.swapaxes(-1, -2)
+        steps: list[Step] = [apply(stage.A.T, dphases[a], dM[:, a]) for a in range(g.k)]
+        steps.append(partial(np.matmul, of_rows, dM.swapaxes(2, 3), out=dU))
+        self._sum_dU = partial(np.add.reduce, dU, axis=(1, 2))
+        if dx is None:
+            return steps
+        rows = dM[:, 0]
+        if g.k > 1:
+            rows = scratch.array("rows", (g.P, n, g.k * g.rows, g.O))
+            steps += [partial(np.copyto, rows[:, :, a :: g.k], dM[:, a]) for a in range(g.k)]
+        dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
+        steps += [self._band(rows, dV, first, last) for first, last in self._bands()]
+        return [*steps, apply(stage.B.T, dV[:, :, g.padding : g.padding + g.H], dx)]
+
+    def _bands(self) -> list[tuple[int, int]]:
+        """Which bands of dV one product gives: each at the edges alone, all between them together."""
+        g = self._stage.geometry
+        count = g.Hp // g.band
+        inner = [j for j in range(count) if g.r - 1 <= g.band * j <= g.k * g.rows - g.band]
+        edges = [(j, j) for j in range(count) if j not in inner]
+        return [*edges, (inner[0], inner[-1])] if inner else edges
+
+    def _band(self, rows: Array, dV: Array, first: int, last: int) -> Step:
+        """The step that fills bands `first` to `last` of dV, which need equally many rows of dM."""
+        stage, g = self._stage, self._stage.geometry
+        # Band j needs rows g.band * j - (r - 1) and the r - 1 + g.band - 1 behind it, as far as there are such.
+        start = g.band * first - (g.r - 1)
+        lowest, highest = max(start, 0), min(start + g.r - 1 + g.band, g.k * g.rows)
+        point, sample, row, one = rows.strides
+        needed = as_strided(
+            rows[:, :, lowest:],
+            (g.P, last - first + 1, rows.shape[1], (highest - lowest) * g.O),
+            (point, g.band * row, sample, one),
+            writeable=False,
+        )
+        taps = stage.gather[:, :, (lowest - start) * g.O : (highest - start) * g.O]
+        out = dV[:, :, g.band * first : g.band * (last + 1)].reshape(g.P, rows.shape[1], last - first + 1, -1)
+        return partial(np.matmul, needed, taps, out=out.swapaxes(1, 2))
+
+    def forward(self, rng: np.random.Generator | None) -> Program:
+        """See `Work.forward`."""
+        run(self._products.steps)
+        scale, offset = None, self._stage.bias
+        if self._has_norm:
+            norm: Normalisation = yield Exchange(self._statistics(), self._normalise)
+            scale, offset = norm.scale, norm.offset
+        for steps in self._epilogue.pool:
+            run(steps)
+        self._epilogue.affine(scale, offset)
+
+    def _statistics(self) -> Statistics:
+        """Those of the shard: the mean first, then the squares of what is left without it."""
+        count = self._phases.size // self._stage.geometry.O
+        mean = (self._sum() / count).astype(np.float32)
+        self._epilogue.scale.set(mean)
+        self._centre()
+        return Statistics(count, mean.astype(np.float64), self._squares())
+
+    def _normalise(self, statistics: Statistics) -> Normalisation:
+        """The affine map that follows from the statistics of the whole batch."""
+        self._shared.normalisation = self._stage.normalise(statistics)
+        return self._shared.normalisation
+
+    def backward(self) -> Program:
+        """See `Work.backward`."""
+        epilogue = self._epilogue
+        epilogue.relu_backward()
+        dbias = self._dbias()
+        if self._has_norm:
+            yield Exchange(Sums((self._products_with_do(), dbias)), self._normalisation_gradients)
+            self._scale_do_and_maps()
+        for steps in epilogue.pool_backward:
+            run(steps)
+        if self._has_norm:
+            run(self._through_statistics)
+        run(self._backward)
+        self._part = Sums((self._sum_dU(), dbias))
+
+    def _normalisation_gradients(self, sums: Sums) -> None:
+        """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
+        products, dbias = sums.arrays
+        norm = self._shared.norm
+        self._shared.dbias = dbias
+        self._shared.dweight = (products - norm.mean * dbias) / norm.deviation
+
+    def _scale_do_and_maps(self) -> None:
+        """Prepare for dc = scale * do + slope * c + constant, which is
+
+        dc = scale * (do - dbias / M - ẑ dweight / M)        M values per channel
+        """
+        norm, shared, epilogue = self._shared.norm, self._shared, self._epilogue
+        assert shared.dweight is not None
+        slope = -norm.scale * shared.dweight / (norm.count * norm.deviation)
+        constant = -norm.scale * shared.dbias / norm.count - slope * norm.mean
+        epilogue.scale.set(norm.scale)
+        self._scale_do()
+        epilogue.scale.set(slope)
+        epilogue.offset.set(constant)
+
+    def part(self) -> Sums | None:
+        """See `Work.part`."""
+        return self._part
+
+
+def apply(matrix: Array, x: Array, out: Array) -> Step:
+    """The step out[i, ...] = sum over j of matrix[i, j] x[j, ...], in chunks of samples.
+
+    Axes in front of the samples may be several; together they are i or j.
+
+    Shapes: matrix (I, J), x (J, N, H, C) and out (I, N, H, C), contiguous at least along (H, C).
+    """
+    n, row = x.shape[-3], x.shape[-2] * x.shape[-1]
+    parts = _parts(n, row) if _is_dense(x) and _is_dense(out) else n
+    I, J = matrix.shape  # noqa: E741 -- the formula's letter
+    chunked_x, chunked_out = x.reshape(J, parts, -1), out.reshape(I, parts, -1)
+    assert np.may_share_memory(x, chunked_x)
+    assert np.may_share_memory(out, chunked_out)
+    return partial(np.matmul, matrix, chunked_x.swapaxes(0, 1), out=chunked_out.swapaxes(0, 1))
+
+
+def _is_dense(x: Array) -> bool:
+    """Whether the last three axes are contiguous."""
+    *_, sample, row, one = x.strides
+    return bool(sample == x.shape[-2] * row and row == x.shape[-1] * one)
+
+
+def _parts(n: int, row: int) -> int:
+    """In how many parts n samples are taken: the least divisor that leaves at most `CHUNK` values, or n."""
+    return next(p for p in range(1, n + 1) if n % p == 0 and (n // p * row <= CHUNK or p == n))

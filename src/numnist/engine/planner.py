@@ -1,0 +1,138 @@
+"""From a network to the stages that compute it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from numnist.arrays import Shape
+from numnist.engine.kernels.activations import activation_of
+from numnist.engine.kernels.convolution import Layers
+from numnist.engine.kernels.dense import Dense
+from numnist.engine.kernels.input_convolution import InputConvolution
+from numnist.engine.kernels.operation import Operation
+from numnist.engine.kernels.reorder import Reorder
+from numnist.engine.kernels.winograd_convolution import WinogradConvolution
+from numnist.engine.stage import Order, Stage
+from numnist.nn import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential
+
+
+class Leaf(NamedTuple):
+    """A layer of the network: its position ("3.1"), and the shapes of one sample before and behind it."""
+
+    name: str
+    layer: Layer
+    before: Shape
+    behind: Shape
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of a network, in order.
+
+    trains_from: the first stage with parameters; what comes before it needs no gradient.
+    """
+
+    stages: tuple[Stage, ...]
+    trains_from: int
+
+    @property
+    def conversions(self) -> int:
+        """How many stages do nothing but change the order of values in memory."""
+        return sum(isinstance(stage, Reorder) and not stage.names for stage in self.stages)
+
+
+def plan(network: Sequential, input_shape: Shape) -> Plan:
+    """Find the runs of layers that a kernel computes as one, and put conversions between the stages.
+
+    Nested Sequentials are seen through: a run may cross their borders.
+
+    input_shape: of one sample, (C, H, W).
+    """
+    leaves = [Leaf(*leaf) for leaf in network.leaves(input_shape)]
+    stages: list[Stage] = []
+    trains_from: int | None = None
+    order = Order.IMAGES
+    position = 0
+    while position < len(leaves):
+        stage, used = _stage(leaves[position:], order, first=trains_from is None)
+        if stage is not None:
+            if stage.takes is not order:
+                stages.append(Reorder((), stage.input_shape, order, stage.takes))
+            if trains_from is None and any(
+                leaf.layer.parameter_shapes() for leaf in leaves[position : position + used]
+            ):
+                trains_from = len(stages)
+            stages.append(stage)
+            order = stage.gives
+        position += used
+    return Plan(tuple(stages), len(stages) if trains_from is None else trains_from)
+
+
+def _stage(leaves: Sequence[Leaf], order: Order, first: bool) -> tuple[Stage | None, int]:
+    """The stage for the first of these layers and those that join it, and how many they are.
+
+    order: in which the values come. first: whether no layer before has parameters. None for a layer that does
+    nothing.
+    """
+    leaf, *rest = leaves
+    match leaf.layer:
+        case Conv2d(stride=1) as conv if kernel := _convolution_kernel(conv, first):
+            layers, used = _following(conv, leaf, rest)
+            run = leaves[:used]
+            path = _path(run, {Conv2d: "", BatchNorm: "norm."})
+            return kernel([each.name for each in run], leaf.before, run[-1].behind, layers, path), used
+        case Linear() as linear:
+            activation = activation_of(rest[0].layer) if rest else None
+            run = leaves[: 1 if activation is None else 2]
+            path = _path(run, {Linear: ""})
+            stage = Dense([each.name for each in run], leaf.before, leaf.behind, linear, activation, path)
+            return stage, len(run)
+        case Flatten() if order is Order.ROWS:
+            return None, 1
+        case Flatten():
+            return Reorder([leaf.name], leaf.before, order, Order.ROWS), 1
+    path = {name: f"{leaf.name}.{name}" for name in leaf.layer.parameter_shapes()}
+    return Operation([leaf.name], leaf.before, leaf.behind, leaf.layer, path), 1
+
+
+def _convolution_kernel(
+    conv: Conv2d, first: bool
+) -> type[InputConvolution] | type[WinogradConvolution] | None:
+    """The kernel for a convolution with stride 1, if there is one."""
+    if first and conv.in_channels * conv.kernel_size**2 <= InputConvolution.MOST_TAPS:
+        return InputConvolution
+    return WinogradConvolution if conv.kernel_size <= WinogradConvolution.MOST_TAPS else None
+
+
+def _following(conv: Conv2d, leaf: Leaf, rest: Sequence[Leaf]) -> tuple[Layers, int]:
+    """What of the layers behind a convolution is computed with it, and how many layers that are in all."""
+    norm, relu, pool = None, None, None
+    used = 1
+    for each in rest:
+        match each.layer:
+            case BatchNorm() as found if norm is None and relu is None and pool is None:
+                norm = found
+            case ReLU() as found if relu is None:
+                relu = found
+            case MaxPool2d() as found if pool is None and _is_tiling(found, each.before):
+                pool = found
+            case _:
+                break
+        used += 1
+    return Layers(conv, norm, relu, pool), used
+
+
+def _is_tiling(pool: MaxPool2d, before: Shape) -> bool:
+    """Whether windows of 2x2 cover the image without overlap or rest."""
+    return pool.size == 2 and pool.stride in (None, 2) and before[1] % 2 == before[2] % 2 == 0
+
+
+def _path(run: Sequence[Leaf], prefixes: dict[type[Layer], str]) -> dict[str, str]:
+    """Names in the model of the parameters of a run, by the kernel's names for them."""
+    return dict(_names(run, prefixes))
+
+
+def _names(run: Sequence[Leaf], prefixes: dict[type[Layer], str]) -> Iterator[tuple[str, str]]:
+    for leaf in run:
+        for name in leaf.layer.parameter_shapes():
+            yield prefixes[type(leaf.layer)] + name, f"{leaf.name}.{name}"

@@ -1,0 +1,144 @@
+"""What a stage of the fast executor is: a few layers, made one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from numnist.arrays import Array, Shape
+from numnist.engine.exchange import Exchange, Part
+from numnist.engine.memory import Scratch
+
+Program = Generator[Exchange, Any, None]
+"""What is done for one shard: it yields where it must know of the other shards."""
+
+Step = Callable[[], object]
+"""One call of NumPy with its arguments, bound when memory is allocated.
+
+Threads can run Python one at a time only, and who has to wait for that sleeps: so what is done between two
+calls of NumPy must be next to nothing. Making a view takes as long as summing a thousand numbers.
+"""
+
+
+def run(steps: Iterable[Step]) -> None:
+    """Take the steps in order."""
+    for step in steps:
+        step()
+
+
+class Order(Enum):
+    """The order in which a batch of activations lies in memory, slowest axis first.
+
+    IMAGES is that of the ops. COLUMNS has the columns of the images outermost and the channels innermost:
+    a transform along W is then a matrix product with everything else as its columns, and the channels of the
+    rows under a kernel are neighbours. ROWS is a row of features per sample.
+    """
+
+    IMAGES = "N C H W"
+    COLUMNS = "W N H C"
+    ROWS = "N F"
+
+    def shape(self, n: int, sample: Shape) -> Shape:
+        """Shape of n samples, each (C, H, W) or (F,)."""
+        if self is Order.COLUMNS:
+            C, H, W = sample
+            return (W, n, H, C)
+        return (n, *sample)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a batch, and whose scratch memory it uses.
+
+    start, size: its samples. number of so many shards: its place among them. batch: samples of all shards.
+    """
+
+    start: int
+    size: int
+    number: int
+    shards: int
+    batch: int
+    scratch: Scratch
+
+    @property
+    def samples(self) -> slice:
+        """Its samples in an array of the whole batch."""
+        return slice(self.start, self.start + self.size)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where a shard's values enter and leave a stage, each in the order that the stage takes or gives.
+
+    x, y: input and output, kept until the backward pass is done. dx, dy: their gradients, scratch memory that
+    does not outlive an exchange; dx is None where nobody needs it.
+    """
+
+    x: Array
+    y: Array
+    dx: Array | None
+    dy: Array
+
+
+class Work(ABC):
+    """A stage's work for one shard, in memory of its own: made once, done in every step."""
+
+    @abstractmethod
+    def forward(self, rng: np.random.Generator | None) -> Program:
+        """Fill y from x, in training mode."""
+
+    @abstractmethod
+    def backward(self) -> Program:
+        """Fill dx, where there is one, from dy."""
+
+    def part(self) -> Part | None:
+        """What the shard adds to the gradient of the parameters, after `backward`."""
+        return None
+
+    def share(self, gradients: dict[str, Array]) -> None:  # noqa: B027
+        """Write this shard's rows of a gradient that is computed from the whole batch at once."""
+
+
+class Stage(ABC):
+    """A run of layers that is computed as one. It holds what follows from the parameters; see `refresh`.
+
+    names: positions of the layers ("0", "3.1"). input_shape, output_shape: of one sample, as the ops count
+    them.
+    """
+
+    REPLACES: ClassVar[tuple[ModuleType, ...]] = ()
+    """The ops that it computes."""
+
+    takes: Order
+    gives: Order
+
+    def __init__(self, names: Sequence[str], input_shape: Shape, output_shape: Shape) -> None:
+        self.names = tuple(names)
+        self.input_shape, self.output_shape = input_shape, output_shape
+
+    @property
+    def label(self) -> str:
+        """What it is, for `numnist summary`."""
+        return type(self).__name__
+
+    def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
+        """Derive anew what depends on parameters and buffers; called when they have changed."""
+
+    def shared(self, batch: int) -> Any:
+        """What the shards of a batch have in common, or None."""
+        return None
+
+    @abstractmethod
+    def training(self, shard: Shard, shared: Any, ends: Ends) -> Work:
+        """The work for one shard in training."""
+
+    def finish(self, shared: Any, part: Any, gradients: dict[str, Array]) -> None:  # noqa: B027
+        """Write the parameters' gradient, from the merged parts of all shards."""
+
+    @abstractmethod
+    def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
+        """The steps that fill y from x in evaluation mode."""
