@@ -1,6 +1,7 @@
 """The fast executor: the function of `nn.Reference`, planned, threaded, and written into memory of its own."""
 
-from numnist.engine.engine import SHARD_SIZE, Engine, available_cores, shard_bounds
+from numnist.engine.batch import shard_bounds
+from numnist.engine.engine import SHARD_SIZE, Engine, available_cores
 from numnist.engine.planner import Plan, plan
 
 __all__ = ["SHARD_SIZE", "Engine", "Plan", "available_cores", "plan", "shard_bounds"]

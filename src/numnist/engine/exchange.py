@@ -1,6 +1,6 @@
 """What shards of a batch tell each other: partial results, combined in a fixed order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Protocol, Self
@@ -54,6 +54,26 @@ class Exchange:
 
     part: Part
     finish: Callable[[Any], Any]
+
+
+ShardProgram = Generator[Exchange, Any, None]
+"""All that is done for one shard of a batch; it yields where it must know of the other shards."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Several parts at once, some of which may be missing (from all shards)."""
+
+    parts: tuple[Part | None, ...]
+
+    def merged(self, other: "Parts") -> "Parts":
+        """Each with its counterpart."""
+        return Parts(
+            tuple(
+                None if mine is None else mine.merged(theirs)
+                for mine, theirs in zip(self.parts, other.parts, strict=True)
+            )
+        )
 
 
 def merge_parts(parts: Sequence[Part]) -> Part:

@@ -1,7 +1,7 @@
 """What a stage of the fast executor is: a few layers, made one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
@@ -10,11 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.exchange import Exchange, Part
+from numnist.engine.exchange import Part, ShardProgram
 from numnist.engine.memory import Scratch
-
-Program = Generator[Exchange, Any, None]
-"""What is done for one shard: it yields where it must know of the other shards."""
 
 Step = Callable[[], object]
 """One call of NumPy with its arguments, bound when memory is allocated.
@@ -22,6 +19,10 @@ Step = Callable[[], object]
 Threads can run Python one at a time only, and who has to wait for that sleeps: so what is done between two
 calls of NumPy must be next to nothing. Making a view takes as long as summing a thousand numbers.
 """
+
+
+Allocate = Callable[[Shape], Array]
+"""Makes an array of float32."""
 
 
 def run(steps: Iterable[Step]) -> None:
@@ -88,11 +89,11 @@ class Work(ABC):
     """A stage's work for one shard, in memory of its own: made once, done in every step."""
 
     @abstractmethod
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """Fill y from x, in training mode."""
 
     @abstractmethod
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """Fill dx, where there is one, from dy."""
 
     def part(self) -> Part | None:
@@ -125,11 +126,14 @@ class Stage(ABC):
         """What it is, for `numnist summary`."""
         return type(self).__name__
 
+    shares_rows: bool = False
+    """Whether `Work.share` has enough to do for it to be done by all shards at once."""
+
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive anew what depends on parameters and buffers; called when they have changed."""
 
-    def shared(self, batch: int) -> Any:
-        """What the shards of a batch have in common, or None."""
+    def shared(self, batch: int, allocate: Allocate) -> Any:
+        """What the shards of a batch have in common, or None; its arrays from `allocate`, which all can see."""
         return None
 
     @abstractmethod

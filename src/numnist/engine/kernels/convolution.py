@@ -8,7 +8,7 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.epilogue import Epilogue
-from numnist.engine.stage import Order, Stage
+from numnist.engine.stage import Allocate, Order, Stage
 from numnist.nn import BatchNorm, Conv2d, MaxPool2d, ReLU
 from numnist.ops import batch_norm, conv2d, max_pool2d, relu
 
@@ -41,7 +41,7 @@ class Normalisation:
 
 @dataclass
 class Shared:
-    """What the whole batch came to: set by the exchanges, each before it is asked for.
+    """What the whole batch came to, for `finish`: set where the exchanges are finished.
 
     moments: of the input's patches, where the kernel has them. dweight, dbias: the gradients of |weight| and
     bias of the normalisation.
@@ -84,7 +84,7 @@ class Convolution(Stage):
         self.epilogue = Epilogue(layers.pool is not None, layers.relu is not None, columns, rows, O)
         self.bias: Array = np.zeros(O, np.float32)
 
-    def shared(self, batch: int) -> "Shared":
+    def shared(self, batch: int, allocate: Allocate) -> "Shared":
         """See `Stage.shared`."""
         return Shared()
 

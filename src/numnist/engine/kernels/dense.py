@@ -9,10 +9,15 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.activations import Activation
-from numnist.engine.memory import Scratch, aligned
-from numnist.engine.stage import Ends, Order, Program, Shard, Stage, Step, Work, run
+from numnist.engine.exchange import ShardProgram
+from numnist.engine.memory import Scratch
+from numnist.engine.stage import Allocate, Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear
 from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
+
+
+LARGE = 2**16
+"""Weights from which on it pays to meet once more, and compute the rows of dW side by side."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,11 @@ class Dense(Stage):
         """path: the parameters' names in the model, for "weight" and "bias"."""
         super().__init__(names, input_shape, output_shape)
         self.layer, self.activation, self.path = layer, activation, path
+        self.shares_rows = layer.in_features * layer.out_features >= LARGE
 
-    def shared(self, batch: int) -> Shared:
+    def shared(self, batch: int, allocate: Allocate) -> Shared:
         """See `Stage.shared`."""
-        return Shared(aligned((batch, *self.input_shape)), aligned((batch, *self.output_shape)))
+        return Shared(allocate((batch, *self.input_shape)), allocate((batch, *self.output_shape)))
 
     def outputs(self, x: Array, y: Array) -> list[Step]:
         """The steps that fill y from x, in training as in evaluation."""
@@ -84,13 +90,13 @@ class DenseWork(Work):
         if ends.dx is not None:
             self._backward.append(partial(np.matmul, dz, stage.layer.parameters["weight"], out=ends.dx))
 
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         run(self._forward)
         return
         yield  # nothing to exchange, but a program all the same
 
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         run(self._backward)
         return

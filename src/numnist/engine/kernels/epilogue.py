@@ -13,7 +13,7 @@ from numnist.engine.stage import Step, run
 
 ZERO = np.zeros((), np.float32)
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 5 * 2**18
 """What a block of phases may take: it is written, pooled and read again before it leaves the cache."""
 
 
@@ -72,7 +72,7 @@ class Epilogue:
         tile = Tile(y)
         steps: list[Step] = [
             partial(tile.set, offset),
-            partial(np.add, tile.rows(pooled), tile.values, out=tile.rows(y)),
+            partial(np.add, tile.rows(pooled), tile.values[0], out=tile.rows(y)),
         ]
         return [*steps, partial(np.maximum, y, ZERO, out=y)] if self.relu else steps
 
@@ -100,40 +100,37 @@ class EpilogueWork:
         shape = epilogue.shape(n)
         self._phases = phases
         self.blocks = epilogue.blocks(n)
-        # -1, all bits set, where a value passed: the lower pair won, the right one of the upper or lower pair
-        # won, ReLU's output was positive. The first of two wins a tie, as in ops.max_pool2d.
+        # -1, all bits set, where in the upper or lower pair the right one won, where the lower pair won, and
+        # where ReLU's output was positive. The first of two wins a tie, as in ops.max_pool2d.
         self._masks = aligned((4, *shape), np.int8)
-        below, right_above, right_below, positive = self._masks.view(bool)
+        is_right, (is_below, positive) = self._masks[:2].view(bool), self._masks[2:].view(bool)
         self.pooled = phases[0, 0]
         if epilogue.pool:
             self.pooled = aligned(shape) if keeps else y
         self.do = aligned(shape) if keeps else scratch.array("do", shape)
-        self.scale, self.offset = Tile(y), Tile(y)
+        self.tiles = Tile(y, count=2)
+        scale, offset = self.tiles.values
 
-        spare = scratch.array("spare", shape)
         self.pool: list[Sequence[Step]] = [[] for _ in self.blocks]
         self.pool_backward: list[Sequence[Step]] = [[] for _ in self.blocks]
         if not epilogue.pool:
             self.pool_backward = [[partial(np.copyto, dphases[0, 0, b], self.do[b])] for b in self.blocks]
         else:
-            (left_above_, right_above_), (left_below_, right_below_) = phases
+            pairs = scratch.array("pairs", (2, *shape))
             for i, block in enumerate(self.blocks):
-                above, low = self.pooled[block], spare[block]
+                left, right, of_pairs = phases[:, 0, block], phases[:, 1, block], pairs[:, block]
                 self.pool[i] = [
-                    partial(np.less, left_above_[block], right_above_[block], out=right_above[block]),
-                    partial(np.less, left_below_[block], right_below_[block], out=right_below[block]),
-                    partial(np.maximum, left_above_[block], right_above_[block], out=above),
-                    partial(np.maximum, left_below_[block], right_below_[block], out=low),
-                    partial(np.less, above, low, out=below[block]),
-                    partial(np.maximum, above, low, out=above),
+                    partial(np.less, left, right, out=is_right[:, block]),
+                    partial(np.maximum, left, right, out=of_pairs),
+                    partial(np.less, *of_pairs, out=is_below[block]),
+                    partial(np.maximum, *of_pairs, out=self.pooled[block]),
                 ]
-                of_block = dphases[:, :, block].view(np.int32)
-                masks_of_block = self._masks[:, block]
-                self.pool_backward[i] = spread(self.do[block].view(np.int32), of_block, masks_of_block)
-        pooled_rows, rows = self.scale.rows(self.pooled), self.scale.rows(y)
-        self._multiply = partial(np.multiply, pooled_rows, self.scale.values, out=rows)
-        self._add = partial(np.add, rows, self.offset.values, out=rows)
-        self._add_to_pooled = partial(np.add, pooled_rows, self.offset.values, out=rows)
+                integers = dphases[:, :, block].view(np.int32)
+                self.pool_backward[i] = spread(self.do[block].view(np.int32), integers, self._masks[:, block])
+        pooled_rows, rows = self.tiles.rows(self.pooled), self.tiles.rows(y)
+        self._multiply = partial(np.multiply, pooled_rows, scale, out=rows)
+        self._add = partial(np.add, rows, offset, out=rows)
+        self._add_to_pooled = partial(np.add, pooled_rows, offset, out=rows)
         self._finish: list[Step] = [partial(np.negative, self._masks, out=self._masks)]
         self.relu_backward: Step = partial(np.copyto, self.do, dy)
         if epilogue.relu:
@@ -149,13 +146,13 @@ class EpilogueWork:
 
         Shapes: scale, offset (O,).
         """
-        self.offset.set(offset)
         if scale is None:
+            self.tiles.set(offset, offset)
             self._add_to_pooled()
         else:
             if not scale.all():
                 self._first_wins(np.flatnonzero(scale == 0))
-            self.scale.set(scale)
+            self.tiles.set(scale, offset)
             self._multiply()
             self._add()
         run(self._finish)
@@ -172,13 +169,11 @@ def spread(do: Array, dphases: Array, masks: Array) -> list[Step]:
     All arrays are int32, or int8 for the masks: a float and a mask of ones is the float itself. NumPy multiplies
     floats by booleans, and copies through a mask, several times more slowly.
     """
-    (left_above, right_above), (left_below, right_below) = dphases
-    below, is_right_above, is_right_below, _ = masks
+    left, right, (is_right, is_below) = dphases[:, 0], dphases[:, 1], (masks[:2], masks[2])
+    above, below = left
     return [
-        partial(np.bitwise_and, do, below, out=left_below),
-        partial(np.bitwise_xor, do, left_below, out=left_above),
-        partial(np.bitwise_and, left_above, is_right_above, out=right_above),
-        partial(np.bitwise_xor, left_above, right_above, out=left_above),
-        partial(np.bitwise_and, left_below, is_right_below, out=right_below),
-        partial(np.bitwise_xor, left_below, right_below, out=left_below),
+        partial(np.bitwise_and, do, is_below, out=below),
+        partial(np.bitwise_xor, do, below, out=above),
+        partial(np.bitwise_and, left, is_right, out=right),
+        partial(np.bitwise_xor, left, right, out=left),
     ]

@@ -1,6 +1,5 @@
 """The loss behind the last layer, with its gradient."""
 
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 
@@ -29,29 +28,26 @@ class Head:
     def __init__(self, logits: Array, dlogits: Array, batch: int) -> None:
         n, K = logits.shape
         z, largest, total = aligned((n, K)), aligned((n, 1)), aligned((n, 1))
+        self._total, self._z, self._dlogits = total, z, dlogits
         self._answers = np.empty(n, np.intp)
-        self._logits, self._z, self._log_total, self._dlogits = logits, z, np.empty_like(total), dlogits
-        size = np.float32(batch)
-        self._softmax: list[Step] = [
+        self._batch = np.float32(batch)
+        self._steps: list[Step] = [
+            partial(np.argmax, logits, axis=1, out=self._answers),
             partial(np.maximum.reduce, logits, axis=1, keepdims=True, out=largest),
             partial(np.subtract, logits, largest, out=z),
             partial(np.exp, z, out=dlogits),
             partial(np.add.reduce, dlogits, axis=1, keepdims=True, out=total),
-            partial(np.log, total, out=self._log_total),
-            partial(np.divide, dlogits, total, out=dlogits),
-            partial(np.argmax, logits, axis=1, out=self._answers),
         ]
-        self._by_batch: Callable[[], Array] = partial(np.divide, dlogits, size, out=dlogits)
 
     def __call__(self, q: Array, labels: Array) -> Sums:
         """Fill dlogits; the shard's sums of the losses and of the correct answers.
 
         Shapes: q (n, K), distributions; labels (n,), the classes that count as correct.
         """
-        run(self._softmax)
+        run(self._steps)
         of_all = np.add.reduce(q, axis=1, keepdims=True)
-        loss = np.vdot(of_all, self._log_total) - np.vdot(q, self._z)
-        self._dlogits *= of_all
-        self._dlogits -= q
-        self._by_batch()
+        loss = np.vdot(of_all, np.log(self._total)) - np.vdot(q, self._z)
+        dlogits = self._dlogits
+        dlogits *= of_all / (self._total * self._batch)
+        dlogits -= q / self._batch
         return Sums((np.asarray(loss, np.float64), np.asarray(np.count_nonzero(self._answers == labels))))

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from numnist.arrays import Array
-from numnist.engine.exchange import Exchange, Sums
+from numnist.engine.exchange import Exchange, ShardProgram, Sums
 from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
 from numnist.engine.kernels.epilogue import EpilogueWork
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.memory import Scratch, aligned
-from numnist.engine.stage import Ends, Order, Program, Shard, Step, Work, run
+from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops.batch_norm import Statistics
 
 
@@ -131,29 +131,26 @@ class Patches:
         self.shape = (KH, C * KW)
         self.shift = np.zeros((), np.float32)
 
-        # The padded image by the parity of its columns (or all in one part), samples innermost.
-        parts = aligned((k, Hp, C, -(-Wp // k), n))
+        # The padded image, samples innermost, and as it is read for U: [b, h, c, v, w, n].
+        padded = aligned((Hp, C, Wp, n))
+        row, channel, column, one = padded.strides
+        windows = as_strided(
+            padded,
+            (k, Hp, C, KW, columns, n),
+            (column, row, channel, column, k * column, one),
+            writeable=False,
+        )
         # KH - 1 rows of zeros below, so that every row has KH rows from it on.
         self.U = aligned((k, Hp + KH - 1, C, KW, columns, n))
         self.U[:, Hp:] = 0
-
-        steps: list[Step] = []
+        inside = padded[p : p + H, :, p : p + W]
+        self.unroll: list[Step] = [
+            partial(np.subtract, x.transpose(2, 1, 3, 0), self.shift, out=inside),
+            partial(np.copyto, self.U[:, :Hp], windows),
+        ]
         if p:
             zero = np.zeros((), np.float32)
-            steps.append(partial(np.subtract, zero, self.shift, out=parts))
-        for part in range(k):
-            # Column j of the image is column j + p of the padded one, and stands in part (j + p) mod k.
-            first = (part - p) % k
-            source = x[:, :, :, first::k].transpose(2, 1, 3, 0)
-            start = (first + p) // k
-            target = parts[part, p : p + H, :, start : start + source.shape[2]]
-            steps.append(partial(np.subtract, source, self.shift, out=target))
-        for part in range(k):
-            for tap in range(KW):
-                parity, start = (part + tap) % k, (part + tap) // k
-                source = parts[parity, :, :, start : start + columns]
-                steps.append(partial(np.copyto, self.U[part, :Hp, :, tap], source))
-        self.unroll = steps
+            self.unroll.insert(0, partial(np.subtract, zero, self.shift, out=padded))
 
     def matrices(self, block: slice) -> Array:
         """View [a, b, i, (w,n), (u,c,v)]: the patches for the outputs of each phase in row i."""
@@ -232,7 +229,7 @@ class InputConvolutionWork(Work):
         )
         self._part: Sums | None = None
 
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         stage, patches = self._stage, self._patches
         scale, offset = None, stage.bias
@@ -257,7 +254,7 @@ class InputConvolutionWork(Work):
         self._shared.normalisation = self._stage.normalise(statistics)
         return self._shared.normalisation
 
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """See `Work.backward`; there is no dx."""
         self._epilogue.relu_backward()
         dbias = self._dbias()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.exchange import Exchange, Part, Rows, Sums
+from numnist.engine.exchange import Exchange, Part, Rows, ShardProgram, Sums
 from numnist.engine.memory import Scratch
-from numnist.engine.stage import Ends, Order, Program, Shard, Stage, Step, Work
+from numnist.engine.stage import Allocate, Ends, Order, Shard, Stage, Step, Work
 from numnist.nn import Gradients, Layer
 
 
@@ -44,7 +44,7 @@ class Operation(Stage):
         """See `Stage.label`."""
         return f"Operation ({type(self.layer).__name__}{'' if self.layer.per_sample else ', gathered'})"
 
-    def shared(self, batch: int) -> Shared:
+    def shared(self, batch: int, allocate: Allocate) -> Shared:
         """See `Stage.shared`."""
         return Shared()
 
@@ -75,13 +75,13 @@ class PerSampleWork(Work):
         self._cache: Any = None
         self._part: Sums | None = None
 
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         self._ends.y[...], self._cache = self._stage.layer.forward(self._ends.x, True, None)
         return
         yield  # nothing to exchange, but a program all the same
 
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         dx, gradients = self._stage.layer.backward(self._ends.dy, self._cache)
         self._cache = None
@@ -102,7 +102,7 @@ class GatheredWork(Work):
     def __init__(self, stage: Operation, shard: Shard, shared: Shared, ends: Ends) -> None:
         self._layer, self._shard, self._shared, self._ends = stage.layer, shard, shared, ends
 
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
 
         def whole(rows: Rows) -> Array:
@@ -112,7 +112,7 @@ class GatheredWork(Work):
         y = yield Exchange(Rows((self._ends.x,)), whole)
         self._ends.y[...] = y[self._shard.samples]
 
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """See `Work.backward`."""
 
         def whole(rows: Rows) -> Array:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from numnist.arrays import Array, Shape
+from numnist.engine.exchange import ShardProgram
 from numnist.engine.memory import Scratch
-from numnist.engine.stage import Ends, Order, Program, Shard, Stage, Step, Work
+from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work
 from numnist.ops import flatten
 
 NCHW = {Order.IMAGES: (0, 1, 2, 3), Order.ROWS: (0, 1, 2, 3), Order.COLUMNS: (1, 3, 2, 0)}
@@ -54,13 +55,13 @@ class ReorderWork(Work):
             dx, dy = stage.nchw(ends.dx, stage.takes), stage.nchw(ends.dy, stage.gives)
             self._backward = partial(np.copyto, dx, dy)
 
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         self._forward()
         return
         yield  # nothing to exchange, but a program all the same
 
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         if self._backward is not None:
             self._backward()

@@ -18,17 +18,21 @@ class Tile:
     channels that would be most of the time.
     """
 
-    def __init__(self, like: Array) -> None:
+    def __init__(self, like: Array, count: int = 1) -> None:
+        """count: how many such rows, for as many sets of numbers."""
         *_, n, rows, channels = like.shape
         fitting = [r for r in range(1, n + 1) if n % r == 0 and (r == 1 or r * rows * channels <= LONGEST)]
         repeats = max(fitting) * rows
-        self.values = aligned((repeats * channels,))
-        self._copy = partial(np.copyto, self.values.reshape(repeats, channels))
+        self.values = aligned((count, repeats * channels))
+        self._numbers = np.empty((count, 1, channels), np.float32)
+        self._repeat = partial(np.copyto, self.values.reshape(count, repeats, channels), self._numbers)
 
-    def set(self, numbers: Array) -> None:
-        """Repeat these, (C,)."""
-        self._copy(numbers)
+    def set(self, *numbers: Array) -> None:
+        """Repeat each of these, (C,), along its row."""
+        for place, values in zip(self._numbers, numbers, strict=True):
+            place[0] = values
+        self._repeat()
 
     def rows(self, x: Array) -> Array:
-        """View of x with rows as long as the tile, to broadcast against `values`."""
-        return x.reshape(-1, self.values.size)
+        """View of x with rows as long as the tile, to broadcast against one of `values`."""
+        return x.reshape(-1, self.values.shape[1])

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from numnist.arrays import Array
-from numnist.engine.exchange import Exchange, Sums
+from numnist.engine.exchange import Exchange, ShardProgram, Sums
 from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
 from numnist.engine.kernels.epilogue import EpilogueWork
 from numnist.engine.kernels.sums import ColumnSums
+from numnist.engine.kernels.tiles import Tile
 from numnist.engine.memory import Scratch, aligned
-from numnist.engine.stage import Ends, Order, Program, Shard, Step, Work, run
+from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.engine.winograd import MOST_POINTS, tile_width, transform
 from numnist.ops.batch_norm import Statistics
 
@@ -126,16 +127,20 @@ class WinogradConvolution(Convolution):
         self.gather[...] = 0
         gather = self.gather.reshape(g.P, window, g.O, g.band, g.C)
         self._gather_rows = [gather[:, q : q + g.r, :, q] for q in range(g.band)]
+        # Where each value stands in the weight (O, C, u, v): a transposed copy takes four times as long.
+        places = np.arange(g.O * g.C * g.r * g.r).reshape(g.O, g.C, g.r, g.r)
+        self._taps = places.transpose(3, 2, 1, 0).reshape(g.r, -1).copy()
+        self._flipped_taps = places[:, :, ::-1].transpose(3, 2, 0, 1).reshape(g.r, -1).copy()
+        self._places = np.argsort(self._taps, axis=None)
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`: U, and U in the order that dV asks for."""
         weight, self.bias[...] = self.effective(training)
         g = self.geometry
-        taps = np.ascontiguousarray(weight.transpose(3, 2, 1, 0), np.float32)
-        np.matmul(self.G, taps.reshape(g.r, -1), out=self.U.reshape(g.P, -1))
+        weight = weight.astype(np.float32, copy=False)
+        np.matmul(self.G, weight.take(self._taps), out=self.U.reshape(g.P, -1))
         if training:
-            flipped = np.ascontiguousarray(weight[:, :, ::-1].transpose(3, 2, 0, 1))
-            U = (self.G @ flipped.reshape(g.r, -1)).reshape(g.P, g.r, g.O, g.C)
+            U = (self.G @ weight.take(self._flipped_taps)).reshape(g.P, g.r, g.O, g.C)
             for rows in self._gather_rows:
                 np.copyto(rows, U)
 
@@ -145,10 +150,10 @@ class WinogradConvolution(Convolution):
 
     def finish(self, shared: Shared, part: Sums, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
-        dU, dbias = part.arrays
-        g = self.geometry
-        dW = (self.G.T @ dU.reshape(g.P, -1)).reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0)
-        np.multiply(dW, self.sign()[:, None, None, None], out=gradients[self.path["weight"]])
+        dtaps, dbias = part.arrays
+        dW = gradients[self.path["weight"]]
+        np.take(dtaps, self._places, out=dW.reshape(-1), mode="clip")
+        np.multiply(dW, self.sign()[:, None, None, None], out=dW)
         if shared.normalisation is None:
             gradients[self.path["bias"]][...] = dbias
         else:
@@ -184,9 +189,9 @@ class Products:
         )
         M = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
         self.steps = [
-            apply(stage.B, x, self.V[:, :, g.padding : g.padding + g.H]),
+            apply(stage.B, x[None], self.V[None, :, :, g.padding : g.padding + g.H]),
             partial(np.matmul, self.bands, stage.U, out=M.swapaxes(2, 3)),
-            *(apply(stage.A, M[:, a], phases[a]) for a in range(g.k)),
+            apply(stage.A, M.swapaxes(0, 1), phases),
         ]
 
 
@@ -197,6 +202,7 @@ class WinogradConvolutionWork(Work):
         n, scratch, g, epilogue = shard.size, shard.scratch, stage.geometry, stage.epilogue
         self._stage, self._shared = stage, shared
         self._has_norm = stage.layers.norm is not None
+        self._norm: Normalisation | None = None
         shape = epilogue.phases_shape(n)
         # With a normalisation the output of the convolution is needed again, behind an exchange.
         self._phases = aligned(shape) if self._has_norm else scratch.array("phases", shape)
@@ -214,15 +220,16 @@ class WinogradConvolutionWork(Work):
     def _bind_normalisation(self, centred: Array) -> None:
         """Bind the steps that need all of the convolution's output; `centred` is scratch memory of its shape."""
         epilogue, c = self._epilogue, self._phases
-        first, second = epilogue.scale, epilogue.offset
+        self._tiles = tiles = Tile(c, count=3)
+        first, second, third = tiles.values
         self._sum, self._squares = ColumnSums(c), ColumnSums(centred, centred)
-        self._centre = partial(np.subtract, first.rows(c), first.values, out=first.rows(centred))
+        self._centre = partial(np.subtract, tiles.rows(c), first, out=tiles.rows(centred))
         self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled)
-        do = first.rows(epilogue.do)
-        self._scale_do = partial(np.multiply, do, first.values, out=do)
+        do, rows = tiles.rows(epilogue.do), tiles.rows(c)
+        self._scale_do = partial(np.multiply, do, first, out=do)
         self._through_statistics: list[Step] = [
-            partial(np.multiply, first.rows(c), first.values, out=first.rows(c)),
-            partial(np.add, second.rows(c), second.values, out=second.rows(c)),
+            partial(np.multiply, rows, second, out=rows),
+            partial(np.add, rows, third, out=rows),
             partial(np.add, centred, c, out=centred),
         ]
 
@@ -232,18 +239,21 @@ class WinogradConvolutionWork(Work):
         dM = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
         dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
         of_rows = self._products.bands.swapaxes(-1, -2)
-        steps: list[Step] = [apply(stage.A.T, dphases[a], dM[:, a]) for a in range(g.k)]
-        steps.append(partial(np.matmul, of_rows, dM.swapaxes(2, 3), out=dU))
+        steps: list[Step] = [
+            apply(stage.A.T, dphases, dM.swapaxes(0, 1)),
+            partial(np.matmul, of_rows, dM.swapaxes(2, 3), out=dU),
+        ]
         self._sum_dU = partial(np.add.reduce, dU, axis=(1, 2))
         if dx is None:
             return steps
         rows = dM[:, 0]
         if g.k > 1:
             rows = scratch.array("rows", (g.P, n, g.k * g.rows, g.O))
-            steps += [partial(np.copyto, rows[:, :, a :: g.k], dM[:, a]) for a in range(g.k)]
+            interleaved = rows.reshape(g.P, n, g.rows, g.k, g.O)
+            steps.append(partial(np.copyto, interleaved, dM.transpose(0, 2, 3, 1, 4)))
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
         steps += [self._band(rows, dV, first, last) for first, last in self._bands()]
-        return [*steps, apply(stage.B.T, dV[:, :, g.padding : g.padding + g.H], dx)]
+        return [*steps, apply(stage.B.T, dV[None, :, :, g.padding : g.padding + g.H], dx[None])]
 
     def _bands(self) -> list[tuple[int, int]]:
         """Which bands of dV one product gives: each at the edges alone, all between them together."""
@@ -270,13 +280,13 @@ class WinogradConvolutionWork(Work):
         out = dV[:, :, g.band * first : g.band * (last + 1)].reshape(g.P, rows.shape[1], last - first + 1, -1)
         return partial(np.matmul, needed, taps, out=out.swapaxes(1, 2))
 
-    def forward(self, rng: np.random.Generator | None) -> Program:
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         run(self._products.steps)
         scale, offset = None, self._stage.bias
         if self._has_norm:
             norm: Normalisation = yield Exchange(self._statistics(), self._normalise)
-            scale, offset = norm.scale, norm.offset
+            self._norm, scale, offset = norm, norm.scale, norm.offset
         for steps in self._epilogue.pool:
             run(steps)
         self._epilogue.affine(scale, offset)
@@ -285,7 +295,7 @@ class WinogradConvolutionWork(Work):
         """Those of the shard: the mean first, then the squares of what is left without it."""
         count = self._phases.size // self._stage.geometry.O
         mean = (self._sum() / count).astype(np.float32)
-        self._epilogue.scale.set(mean)
+        self._tiles.set(mean, mean, mean)
         self._centre()
         return Statistics(count, mean.astype(np.float64), self._squares())
 
@@ -294,41 +304,41 @@ class WinogradConvolutionWork(Work):
         self._shared.normalisation = self._stage.normalise(statistics)
         return self._shared.normalisation
 
-    def backward(self) -> Program:
+    def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         epilogue = self._epilogue
         epilogue.relu_backward()
         dbias = self._dbias()
         if self._has_norm:
-            yield Exchange(Sums((self._products_with_do(), dbias)), self._normalisation_gradients)
-            self._scale_do_and_maps()
+            sums = Sums((self._products_with_do(), dbias))
+            dweight_norm, dbias_norm = yield Exchange(sums, self._normalisation_gradients)
+            self._scale_do_and_maps(dweight_norm, dbias_norm)
         for steps in epilogue.pool_backward:
             run(steps)
         if self._has_norm:
             run(self._through_statistics)
         run(self._backward)
-        self._part = Sums((self._sum_dU(), dbias))
+        dU = self._sum_dU()
+        self._part = Sums((self._stage.G.T @ dU.reshape(len(dU), -1), dbias))
 
-    def _normalisation_gradients(self, sums: Sums) -> None:
+    def _normalisation_gradients(self, sums: Sums) -> tuple[Array, Array]:
         """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
         products, dbias = sums.arrays
-        norm = self._shared.norm
-        self._shared.dbias = dbias
-        self._shared.dweight = (products - norm.mean * dbias) / norm.deviation
+        norm, shared = self._shared.norm, self._shared
+        shared.dweight, shared.dbias = (products - norm.mean * dbias) / norm.deviation, dbias
+        return shared.dweight, shared.dbias
 
-    def _scale_do_and_maps(self) -> None:
+    def _scale_do_and_maps(self, dweight: Array, dbias: Array) -> None:
         """Prepare for dc = scale * do + slope * c + constant, which is
 
         dc = scale * (do - dbias / M - ẑ dweight / M)        M values per channel
         """
-        norm, shared, epilogue = self._shared.norm, self._shared, self._epilogue
-        assert shared.dweight is not None
-        slope = -norm.scale * shared.dweight / (norm.count * norm.deviation)
-        constant = -norm.scale * shared.dbias / norm.count - slope * norm.mean
-        epilogue.scale.set(norm.scale)
+        norm = self._norm
+        assert norm is not None
+        slope = -norm.scale * dweight / (norm.count * norm.deviation)
+        constant = -norm.scale * dbias / norm.count - slope * norm.mean
+        self._tiles.set(norm.scale, slope, constant)
         self._scale_do()
-        epilogue.scale.set(slope)
-        epilogue.offset.set(constant)
 
     def part(self) -> Sums | None:
         """See `Work.part`."""
@@ -336,19 +346,19 @@ class WinogradConvolutionWork(Work):
 
 
 def apply(matrix: Array, x: Array, out: Array) -> Step:
-    """The step out[i, ...] = sum over j of matrix[i, j] x[j, ...], in chunks of samples.
+    """The step out[a, i, ...] = sum over j of matrix[i, j] x[a, j, ...], in chunks of samples.
 
-    Axes in front of the samples may be several; together they are i or j.
+    Axes between the first and the samples may be several; together they are i or j.
 
-    Shapes: matrix (I, J), x (J, N, H, C) and out (I, N, H, C), contiguous at least along (H, C).
+    Shapes: matrix (I, J), x (A, J, N, H, C) and out (A, I, N, H, C), contiguous at least along (H, C).
     """
     n, row = x.shape[-3], x.shape[-2] * x.shape[-1]
     parts = _parts(n, row) if _is_dense(x) and _is_dense(out) else n
     I, J = matrix.shape  # noqa: E741 -- the formula's letter
-    chunked_x, chunked_out = x.reshape(J, parts, -1), out.reshape(I, parts, -1)
+    chunked_x, chunked_out = x.reshape(len(x), J, parts, -1), out.reshape(len(x), I, parts, -1)
     assert np.may_share_memory(x, chunked_x)
     assert np.may_share_memory(out, chunked_out)
-    return partial(np.matmul, matrix, chunked_x.swapaxes(0, 1), out=chunked_out.swapaxes(0, 1))
+    return partial(np.matmul, matrix, chunked_x.swapaxes(1, 2), out=chunked_out.swapaxes(1, 2))
 
 
 def _is_dense(x: Array) -> bool:
