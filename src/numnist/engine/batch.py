@@ -56,6 +56,7 @@ class BatchWork:
             Shard(start, end - start, i, count, size, scratch[i % workers])
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
+        self._shares_rows = any(stage.shares_rows for stage in plan.stages)
         ends = [self._ends(shard) for shard in self._shards]
         self._works = [
             tuple(
@@ -92,12 +93,18 @@ class BatchWork:
         """
         self._x[...], self._q[...], self._labels[...] = x, q, labels
         np.concatenate((self._model.parameters, self._model.buffers), out=self._state)
+        outcome: Sums | None = None
         reached = self._crew.start(rng)
         while reached:
-            merged = merge_parts([exchange.part for exchange in reached])
-            answer = reached[0].finish(merged)
+            parts = merge_parts([exchange.part for exchange in reached])
+            answer = reached[0].finish(parts)
+            if isinstance(parts, Parts):
+                outcome = answer
+                if not self._shares_rows:
+                    break  # there is nothing left to do for the shards
             reached = self._crew.proceed(answer)
-        loss, correct = self._outcome.arrays
+        assert outcome is not None
+        loss, correct = outcome.arrays
         return float(loss), int(correct)
 
     def _take_over_state(self) -> None:
@@ -122,10 +129,10 @@ class BatchWork:
             if stage.shares_rows:
                 work.share(self._gradients)
 
-    def _finish(self, parts: Parts) -> None:
-        """Write the gradient, but for the rows that are shared out."""
-        self._outcome: Sums
-        self._outcome, *of_stages = parts.parts  # type: ignore[assignment]
+    def _finish(self, parts: Parts) -> Sums:
+        """Write the gradient, but for the rows that are shared out; returns what the heads came to."""
+        outcome, *of_stages = parts.parts
+        assert isinstance(outcome, Sums)
         first = self._plan.trains_from
         for stage, shared, part in zip(self._plan.stages[first:], self._shared[first:], of_stages, strict=True):
             stage.finish(shared, part, self._gradients)
@@ -133,3 +140,4 @@ class BatchWork:
             for stage, work in zip(self._plan.stages, works, strict=True):
                 if not stage.shares_rows:
                     work.share(self._gradients)
+        return outcome

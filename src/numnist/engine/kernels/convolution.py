@@ -23,20 +23,39 @@ class Layers:
     pool: MaxPool2d | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Normalisation:
     """The affine map that batch normalisation is, for one batch.
 
         y = scale * c + offset,    scale = |weight| / deviation,    offset = bias - scale * mean
 
-    for the output c of the convolution with signed weights and no bias. All in float64, (O,).
+    for the output c of the convolution with signed weights and no bias, with `count` values per channel.
+
+    rows: mean, deviation, scale and offset, (4, O), in float64.
     """
 
     count: int
-    mean: Array
-    deviation: Array
-    scale: Array
-    offset: Array
+    rows: Array
+
+    @property
+    def mean(self) -> Array:
+        """Of the batch, per channel."""
+        return self.rows[0]
+
+    @property
+    def deviation(self) -> Array:
+        """sqrt(var + eps)."""
+        return self.rows[1]
+
+    @property
+    def scale(self) -> Array:
+        """What c is multiplied by; never negative."""
+        return self.rows[2]
+
+    @property
+    def offset(self) -> Array:
+        """What is added to it."""
+        return self.rows[3]
 
 
 @dataclass
@@ -99,7 +118,10 @@ class Convolution(Stage):
         conv = self.layers.conv
         if not training:
             return self.folded()
-        return conv.parameters["weight"] * self.sign()[:, None, None, None], conv.parameters["bias"]
+        weight, sign = conv.parameters["weight"], self.sign()
+        if (sign < 0).any():
+            weight = weight * sign[:, None, None, None]
+        return weight, conv.parameters["bias"]
 
     def normalise(self, statistics: batch_norm.Statistics) -> Normalisation:
         """The affine map for these statistics of the whole batch; moves the running ones.
@@ -109,12 +131,16 @@ class Convolution(Stage):
         norm, sign = self.layers.norm, self.sign()
         assert norm is not None
         batch_norm.require_several(statistics.count, self.output_shape)
-        mean = sign * statistics.mean + self.layers.conv.parameters["bias"]
-        norm.move_running(mean, statistics.unbiased_variance)
-        deviation = np.sqrt(statistics.biased_variance + norm.eps)
-        scale = np.abs(norm.parameters["weight"].astype(np.float64)) / deviation
-        offset = norm.parameters["bias"] - scale * statistics.mean
-        return Normalisation(statistics.count, statistics.mean, deviation, scale, offset)
+        norm.move_running(
+            sign * statistics.mean + self.layers.conv.parameters["bias"], statistics.unbiased_variance
+        )
+        rows = np.empty((4, len(sign)))
+        mean, deviation, scale, offset = rows
+        mean[...] = statistics.mean
+        np.sqrt(statistics.biased_variance + norm.eps, out=deviation)
+        np.divide(np.abs(norm.parameters["weight"]), deviation, out=scale)
+        np.subtract(norm.parameters["bias"], scale * mean, out=offset)
+        return Normalisation(statistics.count, rows)
 
     def folded(self) -> tuple[Array, Array]:
         """Weight and bias of the one convolution that convolution and normalisation are in evaluation."""

@@ -9,6 +9,9 @@ from numnist.arrays import Array
 BLOCK = 256
 """Rows to a block: few enough that a float32 sum of them is exact to a few units in the last place."""
 
+WIDTH = 512
+"""Values in a row, of several samples side by side: NumPy's inner loops are as long as a row."""
+
 
 class ColumnSums:
     """Sums of the columns of x, or of x * y; the arrays are bound, and read at every call.
@@ -18,26 +21,36 @@ class ColumnSums:
 
     def __init__(self, x: Array, y: Array | None = None) -> None:
         C = x.shape[-1]
-        rows = x.size // C
+        samples = x.size // C
+        beside = max(b for b in range(1, max(1, WIDTH // C) + 1) if samples % b == 0)
+        rows, width = samples // beside, beside * C
         whole = rows // BLOCK * BLOCK
 
         def blocks(values: Array) -> tuple[Array, Array]:
-            values = values.reshape(rows, C)
-            return values[:whole].reshape(rows // BLOCK, BLOCK, C), values[whole:]
+            values = values.reshape(rows, width)
+            return values[:whole].reshape(rows // BLOCK, BLOCK, width), values[whole:]
 
-        self._sums = np.empty((rows // BLOCK, C), np.float32)
+        # The last row is for what does not fill a block.
+        self._sums = np.zeros((rows // BLOCK + 1, beside, C), np.float32)
+        of_blocks, of_rest = self._sums[:-1].reshape(-1, width), self._sums[-1].reshape(width)
         if y is None:
-            of_blocks, rest = blocks(x)
-            self._block = partial(np.matmul, np.ones(BLOCK, np.float32), of_blocks, out=self._sums)
-            self._rest = partial(np.add.reduce, rest, axis=0)
+            block, rest = blocks(x)
+            ones = np.ones(BLOCK, np.float32)
+            self._steps = [
+                partial(np.matmul, ones, block, out=of_blocks),
+                partial(np.matmul, ones[: rows - whole], rest, out=of_rest),
+            ]
         else:
-            (of_blocks, rest), (of_blocks_y, rest_y) = blocks(x), blocks(y)
-            self._block = partial(np.einsum, "bic,bic->bc", of_blocks, of_blocks_y, out=self._sums)
-            self._rest = partial(np.einsum, "ic,ic->c", rest, rest_y)
-        self._has_rest = whole < rows
+            (block, rest), (block_y, rest_y) = blocks(x), blocks(y)
+            self._steps = [
+                partial(np.einsum, "bic,bic->bc", block, block_y, out=of_blocks),
+                partial(np.einsum, "ic,ic->c", rest, rest_y, out=of_rest),
+            ]
+        self._steps = [step for step, there in zip(self._steps, (whole, rows - whole), strict=True) if there]
 
     def __call__(self) -> Array:
         """The sums of what the arrays hold now."""
-        self._block()
-        total: Array = np.add.reduce(self._sums, axis=0, dtype=np.float64)
-        return total + self._rest() if self._has_rest else total
+        for step in self._steps:
+            step()
+        total: Array = np.add.reduce(self._sums, axis=(0, 1), dtype=np.float64)
+        return total

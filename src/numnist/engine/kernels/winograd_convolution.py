@@ -19,6 +19,9 @@ from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.engine.winograd import MOST_POINTS, tile_width, transform
 from numnist.ops.batch_norm import Statistics
 
+CANCELLING = 32
+"""A difference this much smaller than what it is taken from has lost 5 of float32's 24 bits."""
+
 CHUNK = 2048
 """Columns that a transform takes at once: BLAS has a path without copying for products as small as this."""
 
@@ -129,20 +132,26 @@ class WinogradConvolution(Convolution):
         self._gather_rows = [gather[:, q : q + g.r, :, q] for q in range(g.band)]
         # Where each value stands in the weight (O, C, u, v): a transposed copy takes four times as long.
         places = np.arange(g.O * g.C * g.r * g.r).reshape(g.O, g.C, g.r, g.r)
-        self._taps = places.transpose(3, 2, 1, 0).reshape(g.r, -1).copy()
-        self._flipped_taps = places[:, :, ::-1].transpose(3, 2, 0, 1).reshape(g.r, -1).copy()
-        self._places = np.argsort(self._taps, axis=None)
+        self._of_taps = places.transpose(3, 2, 1, 0).ravel()
+        self._of_flipped_taps = places[:, :, ::-1].transpose(3, 2, 0, 1).ravel()
+        self._places = np.argsort(self._of_taps)
+        self._taps: Array = aligned((g.r, places.size // g.r))
+        self._flipped: Array = aligned((g.P, g.r, g.O, g.C))
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`: U, and U in the order that dV asks for."""
         weight, self.bias[...] = self.effective(training)
-        g = self.geometry
-        weight = weight.astype(np.float32, copy=False)
-        np.matmul(self.G, weight.take(self._taps), out=self.U.reshape(g.P, -1))
+        self._transform(weight, self._of_taps, self.U)
         if training:
-            U = (self.G @ weight.take(self._flipped_taps)).reshape(g.P, g.r, g.O, g.C)
+            self._transform(weight, self._of_flipped_taps, self._flipped)
             for rows in self._gather_rows:
-                np.copyto(rows, U)
+                np.copyto(rows, self._flipped)
+
+    def _transform(self, weight: Array, order: Array, out: Array) -> None:
+        """G along the kernel's columns, the other axes in the order given."""
+        flat = weight.reshape(-1).astype(np.float32, copy=False)
+        np.take(flat, order, out=self._taps.reshape(-1), mode="clip")  # "raise" would check in a buffer
+        np.matmul(self.G, self._taps, out=out.reshape(self.geometry.P, -1))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -153,7 +162,9 @@ class WinogradConvolution(Convolution):
         dtaps, dbias = part.arrays
         dW = gradients[self.path["weight"]]
         np.take(dtaps, self._places, out=dW.reshape(-1), mode="clip")
-        np.multiply(dW, self.sign()[:, None, None, None], out=dW)
+        sign = self.sign()
+        if (sign < 0).any():
+            dW *= sign[:, None, None, None]
         if shared.normalisation is None:
             gradients[self.path["bias"]][...] = dbias
         else:
@@ -222,7 +233,8 @@ class WinogradConvolutionWork(Work):
         epilogue, c = self._epilogue, self._phases
         self._tiles = tiles = Tile(c, count=3)
         first, second, third = tiles.values
-        self._sum, self._squares = ColumnSums(c), ColumnSums(centred, centred)
+        self._sum, self._squares = ColumnSums(c), ColumnSums(c, c)
+        self._centred_squares = ColumnSums(centred, centred)
         self._centre = partial(np.subtract, tiles.rows(c), first, out=tiles.rows(centred))
         self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled)
         do, rows = tiles.rows(epilogue.do), tiles.rows(c)
@@ -292,12 +304,20 @@ class WinogradConvolutionWork(Work):
         self._epilogue.affine(scale, offset)
 
     def _statistics(self) -> Statistics:
-        """Those of the shard: the mean first, then the squares of what is left without it."""
+        """Those of the shard: sum of (c - mean)² = sum of c² - count * mean², unless that would cancel.
+
+        Where the mean is large against the deviation, the squares are summed once more, without the mean.
+        """
         count = self._phases.size // self._stage.geometry.O
-        mean = (self._sum() / count).astype(np.float32)
-        self._tiles.set(mean, mean, mean)
-        self._centre()
-        return Statistics(count, mean.astype(np.float64), self._squares())
+        mean = self._sum() / count
+        squares = self._squares()
+        deviations = squares - count * np.square(mean)
+        if (deviations * CANCELLING < squares).any():
+            mean = mean.astype(np.float32)  # the very numbers that are subtracted
+            self._tiles.set(mean, mean, mean)
+            self._centre()
+            mean, deviations = mean.astype(np.float64), self._centred_squares()
+        return Statistics(count, mean, deviations)
 
     def _normalise(self, statistics: Statistics) -> Normalisation:
         """The affine map that follows from the statistics of the whole batch."""
