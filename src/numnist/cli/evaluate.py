@@ -17,8 +17,9 @@ from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
 from numnist.cli.models import MODEL, find_model
 from numnist.data import Split
+from numnist.engine import ExecutorName, make_executor
 from numnist.errors import InputError
-from numnist.nn import Preprocess, Reference, load_model
+from numnist.nn import Preprocess, load_model
 from numnist.train import Evaluation, evaluate
 
 NARROW: dict[str, Any] = {
@@ -38,6 +39,10 @@ class EvaluateFlags(Flags, DataFlags):
         Field(description=MODEL),
     ]
     json_: Annotated[bool, Field(alias="json", description="print one JSON object and nothing else")] = False
+    executor: Annotated[
+        ExecutorName, Field(description="engine: the fast one; reference: op by op, for comparison")
+    ] = "engine"
+    threads: Annotated[int | None, Field(ge=1, description="cores to use; unless given, all")] = None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     assert dataset.test is not None  # it was asked for
     images, labels = [str(record.path) for record in dataset.files[-2:]] or [dataset.name] * 2
     _check_fit(model.preprocess, dataset.test, images, labels)
-    outcome = evaluate(Reference(model), model.preprocess, dataset.test.images, dataset.test.labels)
+    executor = make_executor(flags.executor, model, threads=flags.threads)
+    outcome = evaluate(executor, model.preprocess, dataset.test.images, dataset.test.labels)
     if flags.json_:
         print(json.dumps(_plain(outcome)))  # noqa: T201
     else:

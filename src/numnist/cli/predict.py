@@ -16,6 +16,7 @@ from numnist.cli.console import plain_console
 from numnist.cli.flags import Flags, parse, validate
 from numnist.cli.models import MODEL, open_model
 from numnist.data import NoInkError, is_idx, read_pictures
+from numnist.engine import ExecutorName, make_executor
 from numnist.errors import InputError
 from numnist.predict import Prediction, Predictor
 
@@ -42,6 +43,9 @@ class PredictFlags(Flags):
     number: Annotated[bool, Field(description="read several digits in a row as a number")] = False
     show: Annotated[bool, Field(description="print each image as the network sees it")] = False
     json_: Annotated[bool, Field(alias="json", description="print one JSON array and nothing else")] = False
+    executor: Annotated[
+        ExecutorName, Field(description="engine: the fast one; reference: op by op, for comparison")
+    ] = "engine"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,8 @@ class Reading:
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status: 2 where a file could not be read, after the others were."""
     flags = validate(PredictFlags, parse(PredictFlags, "predict", arguments))
-    predictor = Predictor(open_model(flags.model))
+    model = open_model(flags.model)
+    predictor = Predictor(model, make_executor(flags.executor, model))
     if not predictor.model.preprocess.takes_bytes:
         raise InputError(f"{flags.model}: expected a model trained on bytes (0 to 255), as pictures are")
     console = plain_console()

@@ -25,6 +25,10 @@ class RunFlags(BaseModel):
     name: Annotated[str | None, Field(description="name of the run; unless given, a new one")] = None
     runs: Annotated[Path, Field(description="folder that holds the folders of the runs")] = Path("runs")
     force: Annotated[bool, Field(description="replace an existing run of this name")] = False
+    threads: Annotated[
+        int | None,
+        Field(ge=1, description="cores to use; unless given, all; any number gives the same result"),
+    ] = None
 
 
 class TrainOptions(RunFlags, DataFlags):
@@ -52,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     recipe, config = resolve(given, options.recipe, options.config)
     dataset = load_dataset(options, ("train", "test"), fall_back=True)
-    job = prepare(recipe, config, dataset)
+    job = prepare(recipe, config, dataset, threads=options.threads)
     folder = RunFolder(options.runs, options.name, config.model, options.force)
 
     console = plain_console()

@@ -8,10 +8,11 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.data import prepare_image, prepare_number
-from numnist.nn import Model, Reference, load_model
+from numnist.engine import Engine
+from numnist.nn import Executor, Model, load_model
 from numnist.ops import softmax
 
-BATCH = 500
+BATCH = 1024
 """Images per call of the network, so that memory stays bounded however many there are."""
 
 
@@ -45,9 +46,10 @@ class Prediction:
 class Predictor:
     """A model with all that is needed to ask it: preparation, preprocessing, batches, probabilities."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, executor: Executor | None = None) -> None:
+        """executor: runs the model; None for the engine."""
         self.model = model
-        self._executor = Reference(model)
+        self._executor = executor or Engine(model)
 
     @classmethod
     def load(cls, path: Path) -> "Predictor":

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from numnist.engine import SHARD_SIZE, ExecutorName
 from numnist.nn import INITIALISERS
 from numnist.train.tables import AugmentTable, OptimizerTable, ScheduleKind, ScheduleTable, Table
 
@@ -43,6 +44,12 @@ class Config(Table):
         Field(ge=0, description="training images held out; 0: none; unless given, a sixth, at most 10,000"),
     ] = None
     limit: Annotated[int | None, Field(ge=1, description="use only the first so many training images")] = None
+    executor: Annotated[
+        ExecutorName, Field(description="engine: the fast one; reference: op by op, for comparison")
+    ] = "engine"
+    shard_size: Annotated[
+        int, Field(ge=1, description="most images that one core takes at once; it decides the last bits")
+    ] = SHARD_SIZE
     label_smoothing: Annotated[float, Field(ge=0, le=1, description="share of each target spread evenly")] = (
         0.0
     )

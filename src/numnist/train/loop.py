@@ -5,18 +5,20 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 import numpy as np
 
+from numnist.arrays import Array
 from numnist.data import Split
 from numnist.nn import Executor, Model
 from numnist.optim import Optimizer, Schedule, clip_gradient_norm
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback
 from numnist.train.metrics import evaluate
+from numnist.train.prefetch import prefetch
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
 
@@ -64,8 +66,31 @@ class Trainer:
     def _epoch(self, state: TrainState, callbacks: Sequence[Callback]) -> None:
         """One pass over the images, and the validation after it."""
         epoch = EpochReport(state.epoch + 1, state.step)
+        with closing(prefetch(self.images.epoch(state.epoch))) as batches:
+            finished = self._steps(batches, state, epoch, callbacks)
+        if not finished:
+            return
+        state.epoch += 1
+        if self.validation is not None:
+            outcome = evaluate(
+                self.executor, self.model.preprocess, self.validation.images, self.validation.labels
+            )
+            require_finite(outcome.loss, f"on the validation images after epoch {state.epoch}")
+            epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
+        state.report = epoch
+        for callback in callbacks:
+            callback.on_epoch_end(state, epoch)
+
+    def _steps(
+        self,
+        batches: Iterator[tuple[Array, Array]],
+        state: TrainState,
+        epoch: EpochReport,
+        callbacks: Sequence[Callback],
+    ) -> bool:
+        """A step for each batch; whether all were taken, or a stop was wanted before the last."""
         last_step = (state.epoch + 1) * self.images.steps_per_epoch
-        for x, y in self.images.epoch(state.epoch):
+        for x, y in batches:
             lr = self.schedule(state.step) * state.lr_scale
             result = self.executor.loss_and_grads(
                 x, y, generator(self.images.seed, Stream.DROPOUT, state.step)
@@ -82,17 +107,8 @@ class Trainer:
             for callback in callbacks:
                 callback.on_step_end(state, step)
             if state.stop and state.step < last_step:
-                return
-        state.epoch += 1
-        if self.validation is not None:
-            outcome = evaluate(
-                self.executor, self.model.preprocess, self.validation.images, self.validation.labels
-            )
-            require_finite(outcome.loss, f"on the validation images after epoch {state.epoch}")
-            epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
-        state.report = epoch
-        for callback in callbacks:
-            callback.on_epoch_end(state, epoch)
+                return False
+        return True
 
 
 def require_finite(loss: float, where: str) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.data import Dataset, default_validation, split_validation
+from numnist.engine import make_executor
 from numnist.errors import InputError
-from numnist.nn import BatchNorm, Model, Preprocess, Reference, Sequential, Softmax, build
+from numnist.nn import BatchNorm, Model, Preprocess, Sequential, Softmax, build
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
 from numnist.train.config import Config
@@ -50,10 +51,17 @@ class Run:
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def prepare(recipe: str, config: Config, dataset: Dataset, network: Sequential | None = None) -> Run:
+def prepare(
+    recipe: str,
+    config: Config,
+    dataset: Dataset,
+    network: Sequential | None = None,
+    threads: int | None = None,
+) -> Run:
     """Build model, executor, optimizer and schedule for these settings and this data.
 
-    network: one of your own, instead of the one that `config.model` names.
+    network: one of your own, instead of the one that `config.model` names. threads: how many cores to use, None
+    for all; it does not change the result.
     Raises: InputError naming the setting when the data and the settings do not fit each other.
     """
     if dataset.train is None or dataset.test is None:
@@ -81,7 +89,7 @@ def prepare(recipe: str, config: Config, dataset: Dataset, network: Sequential |
     optimizer = config.optim.build()
     trainer = Trainer(
         model=model,
-        executor=Reference(model, config.label_smoothing),
+        executor=make_executor(config.executor, model, config.label_smoothing, threads, config.shard_size),
         images=images,
         validation=train.take(validated) if held_out else None,
         optimizer=optimizer,

@@ -1,0 +1,28 @@
+"""Executors by name."""
+
+from typing import Literal, get_args
+
+from numnist.engine.engine import SHARD_SIZE, Engine
+from numnist.errors import unknown
+from numnist.nn import Executor, Model, Reference
+
+ExecutorName = Literal["engine", "reference"]
+"""The fast executor, or the one that runs op by op."""
+
+
+def make_executor(
+    name: ExecutorName,
+    model: Model,
+    label_smoothing: float = 0.0,
+    threads: int | None = None,
+    shard_size: int = SHARD_SIZE,
+) -> Executor:
+    """The executor of this name for a model. threads, shard_size: see `Engine`; the reference needs neither.
+
+    Raises: ValueError for an unknown name, or what the executor cannot run.
+    """
+    if name == "engine":
+        return Engine(model, label_smoothing, threads, shard_size)
+    if name == "reference":
+        return Reference(model, label_smoothing)
+    raise ValueError(unknown("executor", name, get_args(ExecutorName)))
