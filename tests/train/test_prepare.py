@@ -10,6 +10,7 @@ import pytest
 
 from numnist.arrays import Array
 from numnist.data import Augmentation, Dataset, Split, split_validation
+from numnist.engine import Engine
 from numnist.errors import InputError
 from numnist.nn import INITIALISERS, Flatten, Linear, Preprocess, Reference, Sequential, Softmax, StepResult
 from numnist.optim import Adam, Constant, Cosine, OneCycle, WarmUp
@@ -60,6 +61,7 @@ def test_settings_reach_what_they_set(dataset: Dataset) -> None:
         optim={"kind": "adam", "beta1": 0.5},
         schedule={"kind": "constant"},
         augment={"rotation": 5},
+        executor="reference",
     ).trainer
     assert isinstance(trainer.executor, Reference)
     assert trainer.executor.label_smoothing == 0.25
@@ -67,6 +69,26 @@ def test_settings_reach_what_they_set(dataset: Dataset) -> None:
     assert trainer.optimizer == Adam(beta1=0.5)
     assert isinstance(trainer.schedule, Constant)
     assert trainer.images.augmentation == Augmentation(rotation=(-5, 5))
+
+
+def test_the_engine_runs_the_model_unless_told_otherwise(dataset: Dataset) -> None:
+    recipe, config = resolve({**SETTINGS, "label_smoothing": 0.25})
+    executor = prepare(recipe, config, dataset, threads=1).trainer.executor
+    assert isinstance(executor, Engine)
+    assert (executor.threads, executor.shard_size) == (1, 256)  # a network without convolutions
+    recipe, config = resolve({**SETTINGS, "shard_size": 7})
+    assert isinstance(executor := prepare(recipe, config, dataset).trainer.executor, Engine)
+    assert executor.shard_size == 7
+
+
+@pytest.mark.parametrize("name", ["engine", "reference"])
+def test_label_smoothing_reaches_the_executor(dataset: Dataset, name: str) -> None:
+    losses = []
+    for smoothing in (0.0, 0.5):
+        run = run_of(dataset, executor=name, label_smoothing=smoothing)
+        x, y = next(iter(run.trainer.images.epoch(0)))
+        losses.append(run.trainer.executor.loss_and_grads(x, y, None).loss)
+    assert losses[0] != losses[1]
 
 
 @pytest.mark.parametrize("init", INITIALISERS)

@@ -12,6 +12,7 @@ from numnist.arrays import Shape
 from numnist.cli.console import plain_console
 from numnist.cli.flags import Flags, parse, validate
 from numnist.cli.models import open_model
+from numnist.engine import Plan, plan
 from numnist.errors import InputError
 from numnist.nn import ARCHITECTURES, Sequential, build, summarise
 from numnist.predict.pretrained import PREFIX
@@ -48,8 +49,23 @@ def run(arguments: Sequence[str]) -> int:
     table.add_section()
     total = (sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows))
     table.add_row("", "total, for one image", "", *(f"{number:,}" for number in total))
-    plain_console().print(table)
+    console = plain_console()
+    console.print(table)
+    console.print()
+    console.print(_plan_table(plan(network, input_shape)))
     return 0
+
+
+def _plan_table(made: Plan) -> Table:
+    """The stages that the engine computes, and the layers that are in each."""
+    conversions = f"{made.conversions} conversion{'' if made.conversions == 1 else 's'} of memory order"
+    title = f"engine: {len(made.stages)} stages, {conversions}, at most {made.shard_size} images at once"
+    table = Table(title=title, title_justify="left")
+    table.add_column("layers")
+    table.add_column("computed as", overflow="fold")
+    for stage in made.stages:
+        table.add_row(" ".join(stage.names) or "–", stage.label)
+    return table
 
 
 def _network(flags: SummaryFlags) -> tuple[Sequential, Shape]:

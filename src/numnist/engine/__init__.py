@@ -1,12 +1,11 @@
-"""The fast executor: the function of `nn.Reference`, planned, threaded, and written into memory of its own."""
+"""The fast executor: the function of `nn.Reference`, planned, in parallel, in memory of its own."""
 
 from numnist.engine.batch import shard_bounds
 from numnist.engine.choice import ExecutorName, make_executor
-from numnist.engine.engine import SHARD_SIZE, Engine, available_cores
+from numnist.engine.engine import Engine, available_cores
 from numnist.engine.planner import Plan, plan
 
 __all__ = [
-    "SHARD_SIZE",
     "Engine",
     "ExecutorName",
     "Plan",

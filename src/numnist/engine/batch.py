@@ -18,9 +18,14 @@ from numnist.engine.stage import Ends, Shard
 from numnist.engine.team import Team
 from numnist.nn import Model
 
+SPLIT = 48
+"""From this many samples on there are two shards at least: smaller ones cost more in calls than they save."""
+
 
 def shard_bounds(batch: int, shard_size: int) -> list[int]:
     """Where the shards of a batch begin, and the end: as few as may be, and as even as may be.
+
+    None has more than `shard_size` samples, and from `SPLIT` samples on there are two at least.
 
     It depends on nothing else, so one seed gives the same bits on any number of threads.
 
@@ -28,7 +33,7 @@ def shard_bounds(batch: int, shard_size: int) -> list[int]:
     """
     if batch < 1 or shard_size < 1:
         raise ValueError(f"shard_bounds: expected batch, shard_size >= 1, got {batch} and {shard_size}")
-    shards = -(-batch // shard_size)
+    shards = max(-(-batch // shard_size), 2 if batch >= SPLIT else 1)
     return [batch * i // shards for i in range(shards + 1)]
 
 
@@ -78,9 +83,7 @@ class BatchWork:
         shapes = [stage.gives.shape(shard.size, stage.output_shape) for stage in stages]
         values = [self._x[shard.samples], *(aligned(shape) for shape in shapes)]
         # Gradients live from one stage to the next: two slots serve all.
-        gradients = [
-            shard.scratch.array(("gradient", i % 2), value.shape) for i, value in enumerate(values)
-        ]
+        gradients = [shard.scratch.array(("gradient", i % 2), value.shape) for i, value in enumerate(values)]
         return [
             Ends(values[i], values[i + 1], gradients[i] if i > first else None, gradients[i + 1])
             for i in range(len(stages))
@@ -108,7 +111,7 @@ class BatchWork:
         return float(loss), int(correct)
 
     def _take_over_state(self) -> None:
-        """Derive what follows from the parameters and buffers of this step; forked processes need them first."""
+        """Derive what follows from the state of this step, which forked processes take over first."""
         if os.getpid() != self._owner:
             size = self._model.parameters.size
             self._model.parameters[...] = self._state[:size]
@@ -116,7 +119,7 @@ class BatchWork:
         self._refresh()
 
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
-        """What is done for one shard: forward, loss, backward, and its share of what needs the whole batch."""
+        """What is done for one shard: forward, loss, backward, its share of what needs the whole batch."""
         samples, works = self._shards[number].samples, self._works[number]
         trained = works[self._plan.trains_from :]
         for work in works:
@@ -134,7 +137,9 @@ class BatchWork:
         outcome, *of_stages = parts.parts
         assert isinstance(outcome, Sums)
         first = self._plan.trains_from
-        for stage, shared, part in zip(self._plan.stages[first:], self._shared[first:], of_stages, strict=True):
+        for stage, shared, part in zip(
+            self._plan.stages[first:], self._shared[first:], of_stages, strict=True
+        ):
             stage.finish(shared, part, self._gradients)
         for works in self._works:
             for stage, work in zip(self._plan.stages, works, strict=True):

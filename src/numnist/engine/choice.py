@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from numnist.engine.engine import SHARD_SIZE, Engine
+from numnist.engine.engine import Engine
 from numnist.errors import unknown
 from numnist.nn import Executor, Model, Reference
 
@@ -15,7 +15,7 @@ def make_executor(
     model: Model,
     label_smoothing: float = 0.0,
     threads: int | None = None,
-    shard_size: int = SHARD_SIZE,
+    shard_size: int | None = None,
 ) -> Executor:
     """The executor of this name for a model. threads, shard_size: see `Engine`; the reference needs neither.
 

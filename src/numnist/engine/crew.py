@@ -29,7 +29,7 @@ class Crew(Protocol):
         ...
 
     def proceed(self, answer: Any) -> list[Exchange]:
-        """Send every program the answer, and run it to its next exchange; an empty list when they have ended."""
+        """Send every program the answer, and run it to its next exchange; nothing when they have ended."""
         ...
 
 
@@ -49,8 +49,12 @@ class Threads:
 
     def proceed(self, answer: Any) -> list[Exchange]:
         """See `Crew.proceed`."""
-        reached = self._team.run([partial(_advance, program, answer) for program in self._programs])
+        reached = self._team.run([partial(self._next, program, answer) for program in self._programs])
         return [exchange for exchange in reached if exchange is not None]
+
+    @staticmethod
+    def _next(program: ShardProgram, answer: Any, worker: int) -> Exchange | None:  # noqa: ARG004
+        return _advance(program, answer)
 
 
 class Processes:
@@ -107,14 +111,16 @@ class Processes:
         """Do here what they do, and wait for them."""
         reached: list[Exchange | None] = [None] * self._shards
         try:
-            reached[:: self._processes] = [_advance(program, answer, 0) for program in self._programs]
+            reached[:: self._processes] = [_advance(program, answer) for program in self._programs]
         finally:
             # Also after an error: nobody may still be writing to memory that is used again.
             replies = [mailbox.receive() for mailbox in self._mailboxes]
         for p, reply in enumerate(replies, start=1):
             if isinstance(reply, BaseException):
                 raise reply
-            reached[p :: self._processes] = [None if part is None else Exchange(part, _nothing) for part in reply]
+            reached[p :: self._processes] = [
+                None if part is None else Exchange(part, _nothing) for part in reply
+            ]
         return [exchange for exchange in reached if exchange is not None]
 
 
@@ -123,7 +129,7 @@ def can_fork() -> bool:
     return hasattr(os, "fork") and os.name == "posix" and not multiprocessing.current_process().daemon
 
 
-def _advance(program: ShardProgram, answer: Any, worker: int) -> Exchange | None:
+def _advance(program: ShardProgram, answer: Any) -> Exchange | None:
     """Run a program to its next exchange; None at its end."""
     try:
         return program.send(answer)
@@ -157,9 +163,9 @@ def _serve(
                 if kind == "start":
                     refresh()
                     programs = [start(number, None) for number in shards]
-                reached = [_advance(program, answer, 0) for program in programs]
+                reached = [_advance(program, answer) for program in programs]
                 mailbox.send([exchange and exchange.part for exchange in reached])
-            except BaseException as error:  # noqa: BLE001 -- it is raised again in the first process
+            except BaseException as error:  # it is raised again in the first process
                 mailbox.send(error)
 
 

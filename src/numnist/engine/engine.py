@@ -19,9 +19,6 @@ from numnist.engine.team import Team
 from numnist.nn import Model, StepResult
 from numnist.ops import softmax_cross_entropy
 
-SHARD_SIZE = 64
-"""Most samples in a shard: what a layer works on then fits into the cache of one core."""
-
 MOST_SIZES = 2
 """Sizes of batches that memory is kept for: the usual one, and the last of an epoch."""
 
@@ -44,7 +41,8 @@ class Engine:
     order. BLAS has one thread in each.
 
     threads: how many cores to use; None for all that the process may use. They never change a bit of the
-    result; the shard size does.
+    result. shard_size: most samples in a shard; None for what suits the network (`Plan.shard_size`). It does
+    change the last bits.
     Raises: ValueError for a model that is not float32, or for fewer than one thread or image per shard.
     """
 
@@ -53,15 +51,15 @@ class Engine:
         model: Model,
         label_smoothing: float = 0.0,
         threads: int | None = None,
-        shard_size: int = SHARD_SIZE,
+        shard_size: int | None = None,
     ) -> None:
         if model.parameters.dtype != np.float32:
             raise ValueError(f"Engine: expected a float32 model, got {model.parameters.dtype}")
-        shard_bounds(1, shard_size)
         self.model = model
-        self.shard_size = shard_size
-        self.gradient: Array = shared_memory(model.parameters.shape)
         self.plan: Plan = plan(model.network, model.preprocess.input_shape)
+        self.shard_size = self.plan.shard_size if shard_size is None else shard_size
+        shard_bounds(1, self.shard_size)
+        self.gradient: Array = shared_memory(model.parameters.shape)
         self._gradients = model.layout.views(self.gradient)
         self._label_smoothing = label_smoothing
         self._team = Team(available_cores() if threads is None else threads)

@@ -48,8 +48,8 @@ class Rows:
 class Exchange:
     """What a shard's program yields where it needs to know of the others.
 
-    The executor waits for the same exchange of every shard, merges the parts in the order of the shards, calls
-    `finish` of the first with what came of it, once, and sends what that returns to every shard.
+    The executor waits for the same exchange of every shard, merges the parts in the order of the shards,
+    calls `finish` of the first with what came of it, once, and sends what that returns to every shard.
     """
 
     part: Part
@@ -70,7 +70,7 @@ class Parts:
         """Each with its counterpart."""
         return Parts(
             tuple(
-                None if mine is None else mine.merged(theirs)
+                None if mine is None or theirs is None else mine.merged(theirs)
                 for mine, theirs in zip(self.parts, other.parts, strict=True)
             )
         )

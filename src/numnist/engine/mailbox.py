@@ -22,8 +22,8 @@ BYTES = 2**28
 SPIN = 1e-3
 """Seconds to look for a message again and again before going to sleep.
 
-Shards take almost equally long, so one that has to wait seldom waits for more than a few dozen µs; to be woken
-takes longer than that.
+Shards take almost equally long, so one that has to wait seldom waits for more than a few dozen µs; to be
+woken takes longer than that.
 """
 
 CHECK = 5.0
@@ -76,7 +76,8 @@ class Channel:
     def put(self, message: Any) -> None:
         """Write a message; the one before must have been taken.
 
-        Layout: number of arrays and length of the pickle, begin and end of each array, the pickle, the arrays.
+        Layout: number of arrays and length of the pickle, begin and end of each array, the pickle, the
+        arrays.
         Raises: ValueError for one that is too large.
         """
         buffers: list[pickle.PickleBuffer] = []

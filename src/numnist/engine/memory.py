@@ -21,13 +21,15 @@ def aligned(shape: Shape, dtype: Any = np.float32) -> Array:
     size = prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(dtype).reshape(shape)
+    array: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return array
 
 
 class Scratch:
     """Memory of one worker for what need not outlive a stretch of work between two exchanges.
 
-    The shards and stages that a worker runs, one after another, share it: that keeps it in the worker's cache.
+    The shards and stages that a worker runs, one after another, share it: that keeps it in the worker's
+    cache.
     """
 
     def __init__(self) -> None:
@@ -36,13 +38,14 @@ class Scratch:
     def array(self, slot: Hashable, shape: Shape, dtype: Any = np.float32) -> Array:
         """An array in the memory of this slot, with whatever stands there.
 
-        Arrays of one slot overlap, those of two do not. (One that was asked for before a larger one of the same
-        slot may lie elsewhere; it stays valid.)
+        Arrays of one slot overlap, those of two do not. (One that was asked for before a larger one of the
+        same slot may lie elsewhere; it stays valid.)
         """
         size = prod(shape) * np.dtype(dtype).itemsize
         if slot not in self._buffers or self._buffers[slot].size < size:
             self._buffers[slot] = aligned((size,), np.uint8)
-        return self._buffers[slot][:size].view(dtype).reshape(shape)
+        array: Array = self._buffers[slot][:size].view(dtype).reshape(shape)
+        return array
 
 
 class Recent(Generic[K, V]):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from numnist.arrays import Shape
 from numnist.engine.kernels.activations import activation_of
-from numnist.engine.kernels.convolution import Layers
+from numnist.engine.kernels.convolution import Convolution, Layers
 from numnist.engine.kernels.dense import Dense
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.operation import Operation
@@ -34,6 +34,12 @@ class Plan:
 
     stages: tuple[Stage, ...]
     trains_from: int
+
+    @property
+    def shard_size(self) -> int:
+        """How many samples make a shard: with convolutions as many as fit into the cache of one core."""
+        convolves = any(isinstance(stage, Convolution) for stage in self.stages)
+        return 64 if convolves else 256
 
     @property
     def conversions(self) -> int:
@@ -77,7 +83,7 @@ def _stage(leaves: Sequence[Leaf], order: Order, first: bool) -> tuple[Stage | N
     leaf, *rest = leaves
     match leaf.layer:
         case Conv2d(stride=1) as conv if kernel := _convolution_kernel(conv, first):
-            layers, used = _following(conv, leaf, rest)
+            layers, used = _following(conv, rest)
             run = leaves[:used]
             path = _path(run, {Conv2d: "", BatchNorm: "norm."})
             return kernel([each.name for each in run], leaf.before, run[-1].behind, layers, path), used
@@ -104,7 +110,7 @@ def _convolution_kernel(
     return WinogradConvolution if conv.kernel_size <= WinogradConvolution.MOST_TAPS else None
 
 
-def _following(conv: Conv2d, leaf: Leaf, rest: Sequence[Leaf]) -> tuple[Layers, int]:
+def _following(conv: Conv2d, rest: Sequence[Leaf]) -> tuple[Layers, int]:
     """What of the layers behind a convolution is computed with it, and how many layers that are in all."""
     norm, relu, pool = None, None, None
     used = 1

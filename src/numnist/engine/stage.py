@@ -108,17 +108,17 @@ class Stage(ABC):
     """A run of layers that is computed as one. It holds what follows from the parameters; see `refresh`.
 
     names: positions of the layers ("0", "3.1"). input_shape, output_shape: of one sample, as the ops count
-    them.
+    them. takes, gives: the order of the values that come in and go out.
     """
 
     REPLACES: ClassVar[tuple[ModuleType, ...]] = ()
     """The ops that it computes."""
 
-    takes: Order
-    gives: Order
-
-    def __init__(self, names: Sequence[str], input_shape: Shape, output_shape: Shape) -> None:
+    def __init__(
+        self, names: Sequence[str], input_shape: Shape, output_shape: Shape, takes: Order, gives: Order
+    ) -> None:
         self.names = tuple(names)
+        self.takes, self.gives = takes, gives
         self.input_shape, self.output_shape = input_shape, output_shape
 
     @property
@@ -133,7 +133,7 @@ class Stage(ABC):
         """Derive anew what depends on parameters and buffers; called when they have changed."""
 
     def shared(self, batch: int, allocate: Allocate) -> Any:
-        """What the shards of a batch have in common, or None; its arrays from `allocate`, which all can see."""
+        """What the shards of a batch have in common, or None; `allocate` makes arrays that all can see."""
         return None
 
     @abstractmethod

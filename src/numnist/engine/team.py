@@ -4,6 +4,7 @@ import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -49,8 +50,7 @@ class Team:
 
         helpers = range(1, min(self.threads, len(tasks)))
         for worker in helpers:
-            context = contextvars.copy_context()
-            self._queues[worker - 1].put(lambda share=share(worker), context=context: context.run(share))  # type: ignore[misc]
+            self._queues[worker - 1].put(partial(contextvars.copy_context().run, share(worker)))
         errors: list[BaseException | None] = []
         try:
             share(0)()
@@ -68,7 +68,7 @@ def _work(queue: "SimpleQueue[Work | None]", done: "SimpleQueue[BaseException | 
     while (work := queue.get()) is not None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 -- it is raised again where the work was asked for
+        except BaseException as error:  # it is raised again where the work was asked for
             done.put(error)
         else:
             done.put(None)

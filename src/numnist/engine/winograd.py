@@ -32,13 +32,16 @@ class Transform:
 
 
 def points(count: int) -> list[Fraction]:
-    """The finite points that polynomials are evaluated at: 0, and numbers with their reciprocals and opposites.
+    """The finite points that polynomials are evaluated at: 0, and numbers with their reciprocals and
+    opposites.
 
     Their powers stay near 1, so the transforms magnify rounding errors least; of many such sets these were
     measured to be the best.
     """
     one, two, three = Fraction(1), Fraction(2), Fraction(3)
-    magnitudes = [one, two, 1 / two] if count < MOST_POINTS // 2 + 2 else [one, three / 2, two / 3, three, 1 / three]
+    magnitudes = (
+        [one, two, 1 / two] if count < MOST_POINTS // 2 + 2 else [one, three / 2, two / 3, three, 1 / three]
+    )
     return [Fraction(0), *(sign * magnitude for magnitude in magnitudes for sign in (1, -1))][:count]
 
 

@@ -115,7 +115,9 @@ def batch_statistics(x: Array) -> Statistics:
 def require_several(count: int, shape: Shape) -> None:
     """ValueError naming the shape unless there is more than one value per channel: one has no variance."""
     if count < 2:
-        raise ValueError(f"batch_norm: training needs more than one value per channel, got x of shape {shape}")
+        raise ValueError(
+            f"batch_norm: training needs more than one value per channel, got x of shape {shape}"
+        )
 
 
 def backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:

@@ -5,6 +5,7 @@ has acted before (`numnist.optim.decay`). All arrays that a rule keeps start at 
 PyTorch's, and the first ten steps of each optimizer are tested to be PyTorch's numbers.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, final
@@ -189,15 +190,24 @@ class AdamW(Optimizer):
 def adam_direction(g: Array, state: State, beta1: float, beta2: float, eps: float) -> Array:
     """The rule of Adam and AdamW, whose formula stands at `Adam`: d = m̂ / (√v̂ + ε).
 
-    It updates the slots m and v, and returns d in `state.scratch`.
+    The slots hold m and v without the factors 1 − β of their averages, M = m / (1 − β₁) and V = v / (1 − β₂),
+    which saves passes over the parameters:
+
+        M ← β₁·M + g        V ← β₂·V + g²        m̂ = a·M        v̂ = b²·V
+        d = a/b · M / (√V + ε/b)        a = (1 − β₁) / (1 − β₁ᵗ)        b² = (1 − β₂) / (1 − β₂ᵗ)
+
+    It updates the slots, and returns d in `state.scratch`.
     """
-    m, v, t, out = state.slots["m"], state.slots["v"], state.step, state.scratch
-    _average(m, beta1, g, scratch=out)
-    _average(v, beta2, np.square(g, out=out), scratch=out)
-    root = np.sqrt(np.divide(v, 1 - beta2**t, out=out), out=out)
-    root += eps
-    d = np.divide(m, root, out=out)
-    d /= 1 - beta1**t
+    M, V, t, out = state.slots["m"], state.slots["v"], state.step, state.scratch
+    M *= beta1
+    M += g
+    V *= beta2
+    V += np.square(g, out=out)
+    a, b = (1 - beta1) / (1 - beta1**t), math.sqrt((1 - beta2) / (1 - beta2**t))
+    root = np.sqrt(V, out=out)
+    root += eps / b
+    d = np.divide(M, root, out=out)
+    d *= a / b
     return d
 
 

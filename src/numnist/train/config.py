@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from numnist.engine import SHARD_SIZE, ExecutorName
+from numnist.engine import ExecutorName
 from numnist.nn import INITIALISERS
 from numnist.train.tables import AugmentTable, OptimizerTable, ScheduleKind, ScheduleTable, Table
 
@@ -48,8 +48,9 @@ class Config(Table):
         ExecutorName, Field(description="engine: the fast one; reference: op by op, for comparison")
     ] = "engine"
     shard_size: Annotated[
-        int, Field(ge=1, description="most images that one core takes at once; it decides the last bits")
-    ] = SHARD_SIZE
+        int | None,
+        Field(ge=1, description="images that one core takes at once; unless given, what suits the network"),
+    ] = None
     label_smoothing: Annotated[float, Field(ge=0, le=1, description="share of each target spread evenly")] = (
         0.0
     )

@@ -4,7 +4,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -83,7 +83,7 @@ class Trainer:
 
     def _steps(
         self,
-        batches: Iterator[tuple[Array, Array]],
+        batches: Iterable[tuple[Array, Array]],
         state: TrainState,
         epoch: EpochReport,
         callbacks: Sequence[Callback],

@@ -2,7 +2,7 @@
 
 import contextvars
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Queue
 from typing import TypeVar
 
@@ -12,11 +12,11 @@ AHEAD = 2
 """How many items are ready at most: enough for an uneven pace, and little memory."""
 
 
-def prefetch(items: Iterable[T]) -> Iterator[T]:
+def prefetch(items: Iterable[T]) -> Generator[T, None, None]:
     """The same items in the same order, each made by a thread of its own while those before it are used.
 
-    Whoever stops half-way closes the iterator (as the end of a `for` loop over a generator's `closing` does);
-    the thread then ends with the item that it is making.
+    Whoever stops half-way closes the generator (`contextlib.closing`); the thread then ends with the item
+    that it is making.
 
     Raises: what making an item raised, in its place.
     """
@@ -29,7 +29,7 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
                 ready.put((item, None))
                 if stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 -- it is raised where the items are used
+        except BaseException as error:  # it is raised where the items are used
             ready.put((None, error))
         ready.put(None)
 

@@ -60,8 +60,8 @@ def prepare(
 ) -> Run:
     """Build model, executor, optimizer and schedule for these settings and this data.
 
-    network: one of your own, instead of the one that `config.model` names. threads: how many cores to use, None
-    for all; it does not change the result.
+    network: one of your own, instead of the one that `config.model` names. threads: how many cores to use,
+    None for all; it does not change the result.
     Raises: InputError naming the setting when the data and the settings do not fit each other.
     """
     if dataset.train is None or dataset.test is None:

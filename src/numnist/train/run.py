@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from numnist.engine import Engine
 from numnist.files import write_atomic
-from numnist.nn import save_model
+from numnist.nn import Executor, save_model
 from numnist.train.callbacks import Callback, KeepBest
 from numnist.train.checkpoint import Checkpoint
 from numnist.train.loop import DivergenceError, require_finite
@@ -66,6 +67,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "recipe": run.recipe,
         "changed": changed_settings(run.recipe, run.config),
         "seed": run.config.seed,
+        "executor": {"name": run.config.executor, "shard_size": _shard_size(run.trainer.executor)},
         "epochs": run.state.epoch,
         "steps": run.state.step,
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
@@ -75,6 +77,11 @@ def _provenance(run: Run) -> dict[str, Any]:
             "selection": _selection(run.keep_best),
         },
     }
+
+
+def _shard_size(executor: Executor) -> int | None:
+    """What decides the last bits of the engine's results; None where batches are not cut."""
+    return executor.shard_size if isinstance(executor, Engine) else None
 
 
 def _selection(keep_best: KeepBest | None) -> str:

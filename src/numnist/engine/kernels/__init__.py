@@ -1,0 +1,1 @@
+"""Kernels: each computes a few layers as one, and names the ops that it replaces."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,22 +40,22 @@ class Normalisation:
     @property
     def mean(self) -> Array:
         """Of the batch, per channel."""
-        return self.rows[0]
+        return np.asarray(self.rows[0])
 
     @property
     def deviation(self) -> Array:
         """sqrt(var + eps)."""
-        return self.rows[1]
+        return np.asarray(self.rows[1])
 
     @property
     def scale(self) -> Array:
         """What c is multiplied by; never negative."""
-        return self.rows[2]
+        return np.asarray(self.rows[2])
 
     @property
     def offset(self) -> Array:
         """What is added to it."""
-        return self.rows[3]
+        return np.asarray(self.rows[3])
 
 
 @dataclass
@@ -91,13 +91,18 @@ class Convolution(Stage):
     """
 
     REPLACES = (conv2d, batch_norm, relu, max_pool2d)
-    gives = Order.COLUMNS
+    INPUT_ORDER: ClassVar[Order]
 
     def __init__(
-        self, names: Sequence[str], input_shape: Shape, output_shape: Shape, layers: Layers, path: dict[str, str]
+        self,
+        names: Sequence[str],
+        input_shape: Shape,
+        output_shape: Shape,
+        layers: Layers,
+        path: dict[str, str],
     ) -> None:
         """path: the parameters' names in the model, for "weight", "bias", "norm.weight" and "norm.bias"."""
-        super().__init__(names, input_shape, output_shape)
+        super().__init__(names, input_shape, output_shape, self.INPUT_ORDER, Order.COLUMNS)
         self.layers, self.path = layers, path
         O, rows, columns = output_shape  # noqa: E741 -- the formula's letter
         self.epilogue = Epilogue(layers.pool is not None, layers.relu is not None, columns, rows, O)

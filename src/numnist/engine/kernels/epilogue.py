@@ -125,8 +125,8 @@ class EpilogueWork:
                     partial(np.less, *of_pairs, out=is_below[block]),
                     partial(np.maximum, *of_pairs, out=self.pooled[block]),
                 ]
-                integers = dphases[:, :, block].view(np.int32)
-                self.pool_backward[i] = spread(self.do[block].view(np.int32), integers, self._masks[:, block])
+                of_block = dphases[:, :, block].view(np.int32)
+                self.pool_backward[i] = spread(self.do[block].view(np.int32), of_block, self._masks[:, block])
         pooled_rows, rows = self.tiles.rows(self.pooled), self.tiles.rows(y)
         self._multiply = partial(np.multiply, pooled_rows, scale, out=rows)
         self._add = partial(np.add, rows, offset, out=rows)
@@ -166,8 +166,8 @@ class EpilogueWork:
 def spread(do: Array, dphases: Array, masks: Array) -> list[Step]:
     """Steps that give each value of do to the phase that was its window's maximum, and 0 to the others.
 
-    All arrays are int32, or int8 for the masks: a float and a mask of ones is the float itself. NumPy multiplies
-    floats by booleans, and copies through a mask, several times more slowly.
+    All arrays are int32, or int8 for the masks: a float and a mask of ones is the float itself. NumPy
+    multiplies floats by booleans, and copies through a mask, several times more slowly.
     """
     left, right, (is_right, is_below) = dphases[:, 0], dphases[:, 1], (masks[:2], masks[2])
     above, below = left

@@ -46,8 +46,9 @@ class Head:
         """
         run(self._steps)
         of_all = np.add.reduce(q, axis=1, keepdims=True)
-        loss = np.vdot(of_all, np.log(self._total)) - np.vdot(q, self._z)
+        loss = float(np.vdot(of_all, np.log(self._total))) - float(np.vdot(q, self._z))
         dlogits = self._dlogits
         dlogits *= of_all / (self._total * self._batch)
         dlogits -= q / self._batch
-        return Sums((np.asarray(loss, np.float64), np.asarray(np.count_nonzero(self._answers == labels))))
+        correct = np.count_nonzero(np.equal(self._answers, labels))
+        return Sums((np.asarray(loss), np.asarray(correct)))

@@ -45,9 +45,9 @@ class InputConvolution(Convolution):
 
         U[b, h, c, v, (w,n)] = xp[n, c, h, k*w + b + v]
 
-    so the patches under the kernel, for the outputs of phase (a, b) in row k*i + a, are a view: the K = KH*C*KW
-    rows of U[b] from (k*i + a) on are one matrix P (K, W'*N), and its product with the weight gives those
-    outputs with the channels innermost. The copy holds every pixel KW times and not KH*KW times.
+    so the patches under the kernel, for the outputs of phase (a, b) in row k*i + a, are a view: the K =
+    KH*C*KW rows of U[b] from (k*i + a) on are one matrix P (K, W'*N), and its product with the weight gives
+    those outputs with the channels innermost. The copy holds every pixel KW times and not KH*KW times.
 
     **Statistics before the convolution.** It is linear, so mean and variance of its output follow from the
     mean p̄ and the covariance S/M of the patches:
@@ -62,10 +62,11 @@ class InputConvolution(Convolution):
         dW = scale * (D - dbias p̄ - (dweight_norm / deviation) W S/M)
 
     where do, the gradient behind the normalisation, is 0 in three of four positions where pooling follows.
-    Pixels are taken relative to the shard's first one: a constant image is then exactly 0, and nothing cancels.
+    Pixels are taken relative to the shard's first one: a constant image is then exactly 0, and nothing
+    cancels.
     """
 
-    takes: ClassVar[Order] = Order.IMAGES
+    INPUT_ORDER: ClassVar[Order] = Order.IMAGES
 
     MOST_TAPS = 64
     """Kernels with more taps (C*KH*KW) have a covariance that costs more than it saves."""
@@ -82,7 +83,9 @@ class InputConvolution(Convolution):
         """See `Stage.refresh`: the weight as (K, O), its taps in the order of U's rows, (u, c, v)."""
         weight, self.bias[...] = self.effective(training)
         KH = KW = self.layers.conv.kernel_size
-        np.copyto(self.weight.reshape(KH, -1, KW, len(self.bias)), weight.transpose(2, 1, 3, 0), casting="same_kind")
+        np.copyto(
+            self.weight.reshape(KH, -1, KW, len(self.bias)), weight.transpose(2, 1, 3, 0), casting="same_kind"
+        )
 
     def restore(self, weight: Array) -> Array:
         """From the form that `refresh` brings it to, (K, O), to a view (O, C, KH, KW)."""
@@ -222,7 +225,10 @@ class InputConvolutionWork(Work):
         for i, block in enumerate(blocks):
             self._forward += [patches.product(stage.weight, phases, block), *self._epilogue.pool[i]]
             adjoint = patches.matrices(block).swapaxes(-1, -2), patches.outputs(phases, block)
-            self._backward += [*self._epilogue.pool_backward[i], partial(np.matmul, *adjoint, out=dweights[i])]
+            self._backward += [
+                *self._epilogue.pool_backward[i],
+                partial(np.matmul, *adjoint, out=dweights[i]),
+            ]
         self._dbias = ColumnSums(self._epilogue.do)
         self._sum_dweights = partial(
             np.add.reduce, dweights.reshape(-1, stage.K * O), axis=0, dtype=np.float64

@@ -25,19 +25,24 @@ class Shared:
 class Operation(Stage):
     """Any layer: sample by sample where it says so, else on the gathered batch.
 
-    A statistic of one shard would not be that of the batch, and random numbers are drawn for a whole batch: so
-    where a layer is not `per_sample`, the shards wait for each other, and it runs once.
+    A statistic of one shard would not be that of the batch, and random numbers are drawn for a whole batch:
+    so where a layer is not `per_sample`, the shards wait for each other, and it runs once.
     """
 
     def __init__(
-        self, names: Sequence[str], input_shape: Shape, output_shape: Shape, layer: Layer, path: dict[str, str]
+        self,
+        names: Sequence[str],
+        input_shape: Shape,
+        output_shape: Shape,
+        layer: Layer,
+        path: dict[str, str],
     ) -> None:
         """path: names in the model of the layer's parameters."""
-        super().__init__(names, input_shape, output_shape)
-        self.layer, self.path = layer, path
-        self.takes, self.gives = (
+        takes, gives = (
             Order.ROWS if len(shape) == 1 else Order.IMAGES for shape in (input_shape, output_shape)
         )
+        super().__init__(names, input_shape, output_shape, takes, gives)
+        self.layer, self.path = layer, path
 
     @property
     def label(self) -> str:

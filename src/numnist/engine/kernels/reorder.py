@@ -24,8 +24,8 @@ class Reorder(Stage):
 
     def __init__(self, names: Sequence[str], sample: Shape, takes: Order, gives: Order) -> None:
         """sample: (C, H, W) in front. names: of the Flatten that it is, or empty for a conversion."""
-        super().__init__(names, sample, (prod(sample),) if gives is Order.ROWS else sample)
-        self.sample, self.takes, self.gives = sample, takes, gives
+        super().__init__(names, sample, (prod(sample),) if gives is Order.ROWS else sample, takes, gives)
+        self.sample = sample
 
     @property
     def label(self) -> str:

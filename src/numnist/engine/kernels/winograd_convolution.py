@@ -1,7 +1,6 @@
 """A convolution between hidden layers, by Winograd's method along W, with what follows it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,73 +13,14 @@ from numnist.engine.kernels.convolution import Convolution, Normalisation, Share
 from numnist.engine.kernels.epilogue import EpilogueWork
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
+from numnist.engine.kernels.winograd_geometry import Geometry, along_columns
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
-from numnist.engine.winograd import MOST_POINTS, tile_width, transform
+from numnist.engine.winograd import MOST_POINTS
 from numnist.ops.batch_norm import Statistics
 
 CANCELLING = 32
 """A difference this much smaller than what it is taken from has lost 5 of float32's 24 bits."""
-
-CHUNK = 2048
-"""Columns that a transform takes at once: BLAS has a path without copying for products as small as this."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Sizes that the kernel's arrays share, in the letters of `WinogradConvolution`."""
-
-    C: int
-    H: int
-    W: int
-    O: int  # noqa: E741 -- the formula's letter
-    r: int
-    padding: int
-    k: int
-    rows: int
-    columns: int
-
-    @property
-    def m(self) -> int:
-        """Outputs per tile."""
-        return tile_width(self.k * self.columns, self.r)
-
-    @property
-    def P(self) -> int:
-        """Points of all tiles of a row together."""
-        tiles = -(-self.k * self.columns // self.m)
-        return tiles * (self.m + self.r - 1)
-
-    @property
-    def Hp(self) -> int:
-        """Rows of the padded image."""
-        return self.H + 2 * self.padding
-
-    @property
-    def band(self) -> int:
-        """Rows of dx that one product gives: two share most of the rows of dM that they need."""
-        return 2 if self.Hp % 2 == 0 else 1
-
-    def matrices(self) -> tuple[Array, Array, Array]:
-        """A, G and B for a whole row: those of its tiles, side by side.
-
-        Outputs are in the order of the phases: first those of even columns. Columns of B that would meet the
-        padding are left out, and so are outputs of the last tile beyond the row.
-
-        Shapes: A (k*columns, P), G (P, r), B (P, W).
-        """
-        tile = transform(self.m, self.r)
-        width = self.m + self.r - 1
-        tiles = self.P // width
-        A = np.zeros((tiles * self.m, self.P), np.float32)
-        B = np.zeros((self.P, max((tiles - 1) * self.m + width, self.W + 2 * self.padding)), np.float32)
-        for t in range(tiles):
-            A[t * self.m : (t + 1) * self.m, t * width : (t + 1) * width] = tile.A
-            B[t * width : (t + 1) * width, t * self.m : t * self.m + width] = tile.B
-        A = A[: self.k * self.columns]
-        A = np.concatenate([A[part :: self.k] for part in range(self.k)])
-        B = np.ascontiguousarray(B[:, self.padding : self.padding + self.W])
-        return A, np.tile(tile.G, (tiles, 1)), B
 
 
 class WinogradConvolution(Convolution):
@@ -94,22 +34,23 @@ class WinogradConvolution(Convolution):
         M[p, n, i, o]   = sum over u,c of V[p, n, i+u, c] U[p, (u,c), o]         all of the work
         y[w, n, i, o]   = sum over p of A[w, p] M[p, n, i, o]
 
-    where p counts the points of all tiles, and A and B hold the tiles' matrices as blocks, which overlap in B.
-    In the order (W, N, H, C) the transforms are matrix products with everything but W as columns, and the
-    r*C values V[p, n, i : i+r, :] are neighbours: a row of a matrix that is a view. Nothing is unrolled.
+    where p counts the points of all tiles, and A and B hold the tiles' matrices as blocks, which overlap in
+    B. In the order (W, N, H, C) the transforms are matrix products with everything but W as columns, and
+    the r*C values V[p, n, i : i+r, :] are neighbours: a row of a matrix that is a view. Nothing is
+    unrolled.
 
     The backward pass is the adjoint of each line, from the last to the first:
 
         dM = Aᵀ dy     dU[p] = sum over n,i of V[p, n, i : i+r]ᵀ dM[p, n, i]     dW = Gᵀ dU
         dV[p, n, h, c] = sum over u,o of dM[p, n, h-u, o] U[p, (u,c), o]         dx = Bᵀ dV
 
-    where dV gathers: dM[p, n, h-r+1 : h+1, :] is again a row of a view, shorter at the edges. A `band` of rows
-    of dV is one product, since neighbours need almost the same rows of dM.
+    where dV gathers: dM[p, n, h-r+1 : h+1, :] is again a row of a view, shorter at the edges. A `band` of
+    rows of dV is one product, since neighbours need almost the same rows of dM.
 
     Source: Lavin & Gray 2016, arXiv:1509.09308, sections 3 and 4.
     """
 
-    takes: ClassVar[Order] = Order.COLUMNS
+    INPUT_ORDER: ClassVar[Order] = Order.COLUMNS
 
     MOST_TAPS = MOST_POINTS // 2 + 1
     """Wider kernels leave no room for a tile that saves anything."""
@@ -199,10 +140,10 @@ class Products:
             writeable=False,
         )
         M = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
-        self.steps = [
-            apply(stage.B, x[None], self.V[None, :, :, g.padding : g.padding + g.H]),
+        self.steps: list[Step] = [
+            along_columns(stage.B, x[None], self.V[None, :, :, g.padding : g.padding + g.H]),
             partial(np.matmul, self.bands, stage.U, out=M.swapaxes(2, 3)),
-            apply(stage.A, M.swapaxes(0, 1), phases),
+            along_columns(stage.A, M.swapaxes(0, 1), phases),
         ]
 
 
@@ -210,7 +151,7 @@ class WinogradConvolutionWork(Work):
     """The work of a `WinogradConvolution` for one shard."""
 
     def __init__(self, stage: WinogradConvolution, shard: Shard, shared: Shared, ends: Ends) -> None:
-        n, scratch, g, epilogue = shard.size, shard.scratch, stage.geometry, stage.epilogue
+        n, scratch, epilogue = shard.size, shard.scratch, stage.epilogue
         self._stage, self._shared = stage, shared
         self._has_norm = stage.layers.norm is not None
         self._norm: Normalisation | None = None
@@ -220,7 +161,14 @@ class WinogradConvolutionWork(Work):
         dphases = scratch.array("dphases", shape)
         self._products = Products(stage, n, scratch, ends.x, self._phases)
         self._epilogue = EpilogueWork(
-            epilogue, n, scratch, phases=self._phases, dphases=dphases, y=ends.y, dy=ends.dy, keeps=self._has_norm
+            epilogue,
+            n,
+            scratch,
+            phases=self._phases,
+            dphases=dphases,
+            y=ends.y,
+            dy=ends.dy,
+            keeps=self._has_norm,
         )
         self._dbias = ColumnSums(self._epilogue.do)
         if self._has_norm:
@@ -229,7 +177,7 @@ class WinogradConvolutionWork(Work):
         self._part: Sums | None = None
 
     def _bind_normalisation(self, centred: Array) -> None:
-        """Bind the steps that need all of the convolution's output; `centred` is scratch memory of its shape."""
+        """Bind the steps that need all of the convolution's output; `centred` is scratch of its shape."""
         epilogue, c = self._epilogue, self._phases
         self._tiles = tiles = Tile(c, count=3)
         first, second, third = tiles.values
@@ -252,7 +200,7 @@ class WinogradConvolutionWork(Work):
         dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
         of_rows = self._products.bands.swapaxes(-1, -2)
         steps: list[Step] = [
-            apply(stage.A.T, dphases, dM.swapaxes(0, 1)),
+            along_columns(stage.A.T, dphases, dM.swapaxes(0, 1)),
             partial(np.matmul, of_rows, dM.swapaxes(2, 3), out=dU),
         ]
         self._sum_dU = partial(np.add.reduce, dU, axis=(1, 2))
@@ -265,7 +213,7 @@ class WinogradConvolutionWork(Work):
             steps.append(partial(np.copyto, interleaved, dM.transpose(0, 2, 3, 1, 4)))
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
         steps += [self._band(rows, dV, first, last) for first, last in self._bands()]
-        return [*steps, apply(stage.B.T, dV[None, :, :, g.padding : g.padding + g.H], dx[None])]
+        return [*steps, along_columns(stage.B.T, dV[None, :, :, g.padding : g.padding + g.H], dx[None])]
 
     def _bands(self) -> list[tuple[int, int]]:
         """Which bands of dV one product gives: each at the edges alone, all between them together."""
@@ -278,7 +226,8 @@ class WinogradConvolutionWork(Work):
     def _band(self, rows: Array, dV: Array, first: int, last: int) -> Step:
         """The step that fills bands `first` to `last` of dV, which need equally many rows of dM."""
         stage, g = self._stage, self._stage.geometry
-        # Band j needs rows g.band * j - (r - 1) and the r - 1 + g.band - 1 behind it, as far as there are such.
+        # Band j needs rows g.band * j - (r - 1) and the r - 1 + g.band - 1 behind it, as far as there are
+        # such.
         start = g.band * first - (g.r - 1)
         lowest, highest = max(start, 0), min(start + g.r - 1 + g.band, g.k * g.rows)
         point, sample, row, one = rows.strides
@@ -363,30 +312,3 @@ class WinogradConvolutionWork(Work):
     def part(self) -> Sums | None:
         """See `Work.part`."""
         return self._part
-
-
-def apply(matrix: Array, x: Array, out: Array) -> Step:
-    """The step out[a, i, ...] = sum over j of matrix[i, j] x[a, j, ...], in chunks of samples.
-
-    Axes between the first and the samples may be several; together they are i or j.
-
-    Shapes: matrix (I, J), x (A, J, N, H, C) and out (A, I, N, H, C), contiguous at least along (H, C).
-    """
-    n, row = x.shape[-3], x.shape[-2] * x.shape[-1]
-    parts = _parts(n, row) if _is_dense(x) and _is_dense(out) else n
-    I, J = matrix.shape  # noqa: E741 -- the formula's letter
-    chunked_x, chunked_out = x.reshape(len(x), J, parts, -1), out.reshape(len(x), I, parts, -1)
-    assert np.may_share_memory(x, chunked_x)
-    assert np.may_share_memory(out, chunked_out)
-    return partial(np.matmul, matrix, chunked_x.swapaxes(1, 2), out=chunked_out.swapaxes(1, 2))
-
-
-def _is_dense(x: Array) -> bool:
-    """Whether the last three axes are contiguous."""
-    *_, sample, row, one = x.strides
-    return bool(sample == x.shape[-2] * row and row == x.shape[-1] * one)
-
-
-def _parts(n: int, row: int) -> int:
-    """In how many parts n samples are taken: the least divisor that leaves at most `CHUNK` values, or n."""
-    return next(p for p in range(1, n + 1) if n % p == 0 and (n // p * row <= CHUNK or p == n))
