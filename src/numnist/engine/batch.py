@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
@@ -71,11 +72,10 @@ class BatchWork:
             for shard, of_shard in zip(self._shards, ends, strict=True)
         ]
         self._heads = [Head(of_shard[-1].y, of_shard[-1].dy, size) for of_shard in ends]
-        self._crew: Crew
+        self._crew: Crew = Threads(team, count, self._program, refresh)
         if forks:
-            self._crew = Processes(workers, count, self._program, self._take_over_state)
-        else:
-            self._crew = Threads(team, count, self._program, refresh)
+            with suppress(OSError):  # the system may refuse processes, or address space
+                self._crew = Processes(workers, count, self._program, self._take_over_state)
 
     def _ends(self, shard: Shard) -> list[Ends]:
         """Memory for the values between the stages, and for their gradients."""

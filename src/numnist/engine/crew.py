@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ class Processes:
         self._programs: list[ShardProgram] = []
         fork = multiprocessing.get_context("fork")
         self._mailboxes: list[Mailbox] = []
-        others = []
+        self._others: list[Any] = []
         for p in range(1, min(processes, shards)):
             here, there = Mailbox.pair()
             work = partial(_serve, there, start, range(p, shards, processes), refresh, os.getpid())
@@ -87,8 +88,8 @@ class Processes:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             self._mailboxes.append(here)
-            others.append(process)
-        self._finalizer = weakref.finalize(self, _dismiss, self._mailboxes, others)
+            self._others.append(process)
+        self._finalizer = weakref.finalize(self, _dismiss, self._others, os.getpid())
 
     def start(self, rng: RandomGenerator | None) -> list[Exchange]:
         """See `Crew.start`."""
@@ -114,7 +115,10 @@ class Processes:
             reached[:: self._processes] = [_advance(program, answer) for program in self._programs]
         finally:
             # Also after an error: nobody may still be writing to memory that is used again.
-            replies = [mailbox.receive() for mailbox in self._mailboxes]
+            replies = [
+                mailbox.receive(other.is_alive)
+                for mailbox, other in zip(self._mailboxes, self._others, strict=True)
+            ]
         for p, reply in enumerate(replies, start=1):
             if isinstance(reply, BaseException):
                 raise reply
@@ -125,8 +129,8 @@ class Processes:
 
 
 def can_fork() -> bool:
-    """Whether this system can fork, and this process may."""
-    return hasattr(os, "fork") and os.name == "posix" and not multiprocessing.current_process().daemon
+    """Whether this system forks safely, as Apple's does not, and this process may."""
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon
 
 
 def _advance(program: ShardProgram, answer: Any) -> Exchange | None:
@@ -154,10 +158,8 @@ def _serve(
     with threadpool_limits(1, user_api="blas"), np.errstate(all="ignore"):
         while True:
             try:
-                kind, answer = mailbox.receive(parent)
+                kind, answer = mailbox.receive(lambda: os.getppid() == parent)
             except EOFError:
-                return
-            if kind == "end":
                 return
             try:
                 if kind == "start":
@@ -166,12 +168,13 @@ def _serve(
                 reached = [_advance(program, answer) for program in programs]
                 mailbox.send([exchange and exchange.part for exchange in reached])
             except BaseException as error:  # it is raised again in the first process
-                mailbox.send(error)
+                mailbox.send(RuntimeError(f"in a worker process: {type(error).__name__}: {error}"))
 
 
-def _dismiss(mailboxes: Sequence[Mailbox], processes: Sequence[Any]) -> None:
-    """Let the processes end."""
-    for mailbox in mailboxes:
-        mailbox.send(("end", None))
+def _dismiss(processes: Sequence[Any], owner: int) -> None:
+    """End the processes, unless this is one that was forked from their owner."""
+    if os.getpid() != owner:
+        return
     for process in processes:
+        process.terminate()
         process.join(1)

@@ -59,21 +59,22 @@ class Engine:
         self.plan: Plan = plan(model.network, model.preprocess.input_shape)
         self.shard_size = self.plan.shard_size if shard_size is None else shard_size
         shard_bounds(1, self.shard_size)
-        self.gradient: Array = shared_memory(model.parameters.shape)
-        self._gradients = model.layout.views(self.gradient)
         self._label_smoothing = label_smoothing
-        self._team = Team(available_cores() if threads is None else threads)
-        self._scratch = [Scratch() for _ in range(self._team.threads)]
+        self.threads = available_cores() if threads is None else threads
         self._blas = ThreadpoolController()
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Begin without threads, processes and memory from elsewhere."""
+        self._process = os.getpid()
+        self.gradient: Array = shared_memory(self.model.parameters.shape)
+        self._gradients = self.model.layout.views(self.gradient)
+        self._team = Team(self.threads)
+        self._scratch = [Scratch() for _ in range(self.threads)]
         self._batches: Recent[int, BatchWork] = Recent(MOST_SIZES)
         self._predictions: list[Recent[int, Prediction]] = [Recent(MOST_SIZES) for _ in self._scratch]
         # The model's version that evaluation has been derived from, if that has not been overwritten since.
         self._derived_for: int | None = None
-
-    @property
-    def threads(self) -> int:
-        """Number of cores that it uses at most."""
-        return self._team.threads
 
     def loss_and_grads(self, x: Array, y: Array, rng: RandomGenerator | None) -> StepResult:
         """See `nn.Executor.loss_and_grads`."""
@@ -82,10 +83,14 @@ class Engine:
         # Of the logits this needs shape and dtype alone.
         q = softmax_cross_entropy.target_distribution(y, np.empty((n, K), np.float32), self._label_smoothing)
         labels = y if y.ndim == 1 else y.argmax(axis=1)
+        self._derived_for = None
         with self._blas.limit(limits=1, user_api="blas"):
             batch = self._batches.get(n, self._new_batch)
-            loss, correct = batch(x, q, labels, rng)
-        self._derived_for = None
+            try:
+                loss, correct = batch(x, q, labels, rng)
+            except BaseException:
+                self._batches.forget(n)  # its shards stand where they were when it happened
+                raise
         self.model.mark_changed()  # the running statistics have moved
         return StepResult(loss / n, correct)
 
@@ -112,6 +117,8 @@ class Engine:
 
     def _check(self, x: Array) -> None:
         """ValueError naming the shape where x is not a batch of the model's images."""
+        if os.getpid() != self._process:  # somebody forked: threads and processes stayed with the other
+            self._set_up()
         expected = self.model.preprocess.input_shape
         if x.ndim != 4 or x.shape[1:] != expected:
             words = ", ".join(map(str, expected))

@@ -2,11 +2,11 @@
 
 import mmap
 import multiprocessing
-import os
 import pickle
 import select
 import struct
 import time
+from collections.abc import Callable
 from math import prod
 from multiprocessing.synchronize import Semaphore
 from typing import Any
@@ -49,11 +49,11 @@ class Mailbox:
         """Send an object; its arrays are copied once, and not pickled."""
         self._outgoing.put(message)
 
-    def receive(self, other: int | None = None) -> Any:
+    def receive(self, is_there: Callable[[], bool]) -> Any:
         """The next object, with arrays of its own.
 
-        other: identity of the process that forked this one.
-        Raises: EOFError when that is no longer there.
+        is_there: tells whether the other process is; asked now and then.
+        Raises: EOFError when it is not.
         """
         started = time.perf_counter()
         while not self._incoming.arrived.acquire(block=False):
@@ -61,8 +61,8 @@ class Mailbox:
                 select.select([], [], [], 0)  # lets other threads run; time.sleep(0) sleeps for 80 µs
             elif self._incoming.arrived.acquire(timeout=CHECK):
                 break
-            elif other is not None and os.getppid() != other:
-                raise EOFError
+            elif not is_there():
+                raise EOFError("the process at the other end of a mailbox has ended")
         return self._incoming.take()
 
 

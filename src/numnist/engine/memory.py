@@ -63,3 +63,7 @@ class Recent(Generic[K, V]):
             self._values[key] = make(key)
         self._values.move_to_end(key)
         return self._values[key]
+
+    def forget(self, key: K) -> None:
+        """Make it anew when it is next asked for."""
+        self._values.pop(key, None)
