@@ -34,8 +34,8 @@ def is_current(row: Row) -> bool:
 def accuracy_table() -> str:
     """Each recipe: epochs, and the test accuracy over its seeds."""
     lines = [
-        "| recipe | epochs | test accuracy, mean ± std. dev. | runs | lowest to highest |",
-        "|---|---|---|---|---|",
+        "| recipe | epochs | trained on | test accuracy, mean ± std. dev. | runs | lowest to highest |",
+        "|---|---|---|---|---|---|",
     ]
     by_recipe: dict[str, list[Row]] = {}
     for row in filter(is_current, rows("runs")):
@@ -44,7 +44,8 @@ def accuracy_table() -> str:
         accuracies = [100 * run["test_accuracy"] for run in runs]
         spread = f" ± {statistics.stdev(accuracies):.2f}" if len(runs) > 1 else ""
         lines.append(
-            f"| `{recipe}` | {runs[0]['epochs']} | {statistics.mean(accuracies):.2f}{spread} % | {len(runs)} "
+            f"| `{recipe}` | {runs[0]['epochs']} | {runs[0]['trained_on']['images']:,} "
+            f"| {statistics.mean(accuracies):.2f}{spread} % | {len(runs)} "
             f"| {min(accuracies):.2f} to {max(accuracies):.2f} % |"
         )
     return "\n".join(lines) + "\n"
