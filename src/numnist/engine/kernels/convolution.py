@@ -107,33 +107,34 @@ class Convolution(Stage):
         O, rows, columns = output_shape  # noqa: E741 -- the formula's letter
         self.epilogue = Epilogue(layers.pool is not None, layers.relu is not None, columns, rows, O)
         self.bias: Array = np.zeros(O, np.float32)
+        self.sign: Array = np.ones(O, np.float32)
 
     def shared(self, batch: int, allocate: Allocate) -> "Shared":
         """See `Stage.shared`."""
         return Shared()
 
-    def sign(self) -> Array:
-        """±1 for each output channel."""
-        if self.layers.norm is None:
-            return np.ones(self.layers.conv.out_channels, np.float32)
-        return np.where(self.layers.norm.parameters["weight"] < 0, np.float32(-1), np.float32(1))
-
     def effective(self, training: bool) -> tuple[Array, Array]:
-        """The weight (O, C, KH, KW) that the kernel is to use, and the bias (O,) where it needs one."""
-        conv = self.layers.conv
+        """The weight (O, C, KH, KW) that the kernel is to use, and the bias (O,) where it needs one.
+
+        Sets `sign`, ±1 for each output channel: in training it is in the weight.
+        """
+        conv, norm = self.layers.conv, self.layers.norm
         if not training:
             return self.folded()
-        weight, sign = conv.parameters["weight"], self.sign()
-        if (sign < 0).any():
-            weight = weight * sign[:, None, None, None]
-        return weight, conv.parameters["bias"]
+        if norm is not None:
+            self.sign = np.where(norm.parameters["weight"] < 0, np.float32(-1), np.float32(1))
+        return self.signed(conv.parameters["weight"]), conv.parameters["bias"]
+
+    def signed(self, weight: Array) -> Array:
+        """A weight (O, C, KH, KW) times the sign of its channel, which changes nothing in most steps."""
+        return weight if self.sign.min() > 0 else weight * self.sign[:, None, None, None]
 
     def normalise(self, statistics: batch_norm.Statistics) -> Normalisation:
         """The affine map for these statistics of the whole batch; moves the running ones.
 
         statistics: in float64, of the convolution with signed weights and without bias.
         """
-        norm, sign = self.layers.norm, self.sign()
+        norm, sign = self.layers.norm, self.sign
         assert norm is not None
         batch_norm.require_several(statistics.count, self.output_shape)
         norm.move_running(
@@ -163,6 +164,6 @@ class Convolution(Stage):
 
         dweight: of |weight|.
         """
-        gradients[self.path["norm.weight"]][...] = self.sign() * dweight
+        gradients[self.path["norm.weight"]][...] = self.sign * dweight
         gradients[self.path["norm.bias"]][...] = dbias
         gradients[self.path["bias"]][...] = 0

@@ -108,7 +108,7 @@ class InputConvolution(Convolution):
         dweight = ((D * W).sum(axis=0) - norm.mean * dbias) / norm.deviation
         through_mean = np.outer(moments.mean, dbias)
         through_variance = (moments.deviations / moments.count) @ W * (dweight / norm.deviation)
-        dW = self.sign() * norm.scale * (D - through_mean - through_variance)
+        dW = self.sign * norm.scale * (D - through_mean - through_variance)
         gradients[self.path["weight"]][...] = self.restore(dW)
         self.write_normalisation(dweight, dbias, gradients)
 

@@ -103,9 +103,7 @@ class WinogradConvolution(Convolution):
         dtaps, dbias = part.arrays
         dW = gradients[self.path["weight"]]
         np.take(dtaps, self._places, out=dW.reshape(-1), mode="clip")
-        sign = self.sign()
-        if (sign < 0).any():
-            dW *= sign[:, None, None, None]
+        dW[...] = self.signed(dW)
         if shared.normalisation is None:
             gradients[self.path["bias"]][...] = dbias
         else:
