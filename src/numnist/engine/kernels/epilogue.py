@@ -13,7 +13,7 @@ from numnist.engine.stage import Step, run
 
 ZERO = np.zeros((), np.float32)
 
-BLOCK_BYTES = 5 * 2**18
+BLOCK_BYTES = 2**20
 """What a block of phases may take: it is written, pooled and read again before it leaves the cache."""
 
 
@@ -100,10 +100,9 @@ class EpilogueWork:
         shape = epilogue.shape(n)
         self._phases = phases
         self.blocks = epilogue.blocks(n)
-        # -1, all bits set, where in the upper or lower pair the right one won, where the lower pair won, and
-        # where ReLU's output was positive. The first of two wins a tie, as in ops.max_pool2d.
-        self._masks = aligned((4, *shape), np.int8)
-        is_right, (is_below, positive) = self._masks[:2].view(bool), self._masks[2:].view(bool)
+        # Which of the four won, one array for each (the first of two wins a tie, as in ops.max_pool2d), and
+        # where ReLU's output was positive.
+        self._won, self._positive = aligned((2, 2, *shape), bool), aligned(shape, bool)
         self.pooled = phases[0, 0]
         if epilogue.pool:
             self.pooled = aligned(shape) if keeps else y
@@ -120,24 +119,22 @@ class EpilogueWork:
             for i, block in enumerate(self.blocks):
                 left, right, of_pairs = phases[:, 0, block], phases[:, 1, block], pairs[:, block]
                 self.pool[i] = [
-                    partial(np.less, left, right, out=is_right[:, block]),
+                    partial(np.less, left, right, out=self._won[:, 1, block]),
                     partial(np.maximum, left, right, out=of_pairs),
-                    partial(np.less, *of_pairs, out=is_below[block]),
+                    partial(np.less, *of_pairs, out=self._won[1, 0, block]),
                     partial(np.maximum, *of_pairs, out=self.pooled[block]),
+                    *winners(self._won[:, :, block]),
                 ]
-                of_block = dphases[:, :, block].view(np.int32)
-                self.pool_backward[i] = spread(self.do[block].view(np.int32), of_block, self._masks[:, block])
+                self.pool_backward[i] = [select(self.do[block], self._won[:, :, block], dphases[:, :, block])]
         pooled_rows, rows = self.tiles.rows(self.pooled), self.tiles.rows(y)
         self._multiply = partial(np.multiply, pooled_rows, scale, out=rows)
         self._add = partial(np.add, rows, offset, out=rows)
         self._add_to_pooled = partial(np.add, pooled_rows, offset, out=rows)
-        self._finish: list[Step] = [partial(np.negative, self._masks, out=self._masks)]
+        self._relu: list[Step] = []
         self.relu_backward: Step = partial(np.copyto, self.do, dy)
         if epilogue.relu:
-            relu = [partial(np.maximum, y, ZERO, out=y), partial(np.greater, y, ZERO, out=positive)]
-            self._finish = [*relu, *self._finish]
-            integers = dy.view(np.int32), self._masks[3]
-            self.relu_backward = partial(np.bitwise_and, *integers, out=self.do.view(np.int32))
+            self._relu = [partial(np.maximum, y, ZERO, out=y), partial(np.greater, y, ZERO, out=self._positive)]
+            self.relu_backward = select(dy, self._positive, self.do)
 
     def affine(self, scale: Array | None, offset: Array) -> None:
         """Fill y from the pooled values; scale None stands for ones.
@@ -155,25 +152,35 @@ class EpilogueWork:
             self.tiles.set(scale, offset)
             self._multiply()
             self._add()
-        run(self._finish)
+        run(self._relu)
 
     def _first_wins(self, channels: Array) -> None:
         """Let the first value of each window be its maximum, in these channels."""
-        self._masks[:3, ..., channels] = 0
+        self._won[..., channels] = False
+        self._won[0, 0, ..., channels] = True
         self.pooled[..., channels] = self._phases[0, 0][..., channels]
 
 
-def spread(do: Array, dphases: Array, masks: Array) -> list[Step]:
-    """Steps that give each value of do to the phase that was its window's maximum, and 0 to the others.
+def winners(won: Array) -> list[Step]:
+    """Steps from who won a comparison to who won the window.
 
-    All arrays are int32, or int8 for the masks: a float and a mask of ones is the float itself. NumPy
-    multiplies floats by booleans, and copies through a mask, several times more slowly.
+    Before: won[0, 1] and won[1, 1], whether the right one won in the upper and in the lower pair; won[1, 0],
+    whether the lower pair won. After: won[a, b], whether element (a, b) did. For booleans, x > y is x and not y.
     """
-    left, right, (is_right, is_below) = dphases[:, 0], dphases[:, 1], (masks[:2], masks[2])
-    above, below = left
+    (left_above, right_above), (left_below, right_below) = won
     return [
-        partial(np.bitwise_and, do, is_below, out=below),
-        partial(np.bitwise_xor, do, below, out=above),
-        partial(np.bitwise_and, left, is_right, out=right),
-        partial(np.bitwise_xor, left, right, out=left),
+        partial(np.bitwise_or, right_above, left_below, out=left_above),
+        partial(np.logical_not, left_above, out=left_above),
+        partial(np.greater, right_above, left_below, out=right_above),
+        partial(np.bitwise_and, right_below, left_below, out=right_below),
+        partial(np.greater, left_below, right_below, out=left_below),
     ]
+
+
+def select(x: Array, mask: Array, out: Array) -> Step:
+    """The step out = x where the mask holds, else 0, for float32 x; the mask broadcasts x.
+
+    As integers, for to NumPy a boolean is not a float: it multiplies one by the other in half the time, and
+    copies through a mask (`where=`) thirty times as slowly.
+    """
+    return partial(np.multiply, x.view(np.int32), mask.view(np.int8), out=out.view(np.int32))

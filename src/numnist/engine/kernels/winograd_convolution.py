@@ -196,12 +196,13 @@ class WinogradConvolutionWork(Work):
         stage, g = self._stage, self._stage.geometry
         dM = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
         dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
-        of_rows = self._products.bands.swapaxes(-1, -2)
+        bands = self._products.bands.swapaxes(-1, -2)
         steps: list[Step] = [
             along_columns(stage.A.T, dphases, dM.swapaxes(0, 1)),
-            partial(np.matmul, of_rows, dM.swapaxes(2, 3), out=dU),
+            partial(np.matmul, bands, dM.swapaxes(2, 3), out=dU),
         ]
-        self._sum_dU = partial(np.add.reduce, dU, axis=(1, 2))
+        of_rows = dU.reshape(g.P, g.k * g.rows, -1)
+        self._sum_dU = partial(np.matmul, np.ones(g.k * g.rows, np.float32), of_rows)
         if dx is None:
             return steps
         rows = dM[:, 0]
@@ -285,8 +286,7 @@ class WinogradConvolutionWork(Work):
         if self._has_norm:
             run(self._through_statistics)
         run(self._backward)
-        dU = self._sum_dU()
-        self._part = Sums((self._stage.G.T @ dU.reshape(len(dU), -1), dbias))
+        self._part = Sums((self._stage.G.T @ self._sum_dU(), dbias))
 
     def _normalisation_gradients(self, sums: Sums) -> tuple[Array, Array]:
         """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
