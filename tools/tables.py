@@ -7,7 +7,8 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,156 @@ def ways_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def markdown(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table."""
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+
+
+def newest(name: str, *keys: str) -> list[Row]:
+    """The last row for each value of these keys, in the order in which the values came first."""
+    found: dict[tuple[object, ...], Row] = {}
+    for row in rows(name) if (ROOT / "results" / f"{name}.jsonl").exists() else []:
+        found[tuple(row[key] for key in keys)] = row
+    return list(found.values())
+
+
+PEERS = ("torch_eager", "torch_channels_last", "torch_compile")
+
+
+def training_step_table(models: Sequence[str] = ()) -> str:
+    """Ours against PyTorch's modes, for each model and size of batch."""
+    headings = (
+        "network",
+        "batch",
+        "ours",
+        "eager",
+        "channels_last",
+        "compile",
+        "ratio to the fastest",
+        "useful",
+    )
+    chosen = [
+        row for row in newest("training_step", "model", "batch") if not models or row["model"] in models
+    ]
+    return markdown(
+        headings,
+        (
+            [
+                f"`{row['model']}`",
+                row["batch"],
+                f"{row['ours_ms']:.2f} ms",
+                *(f"{row[f'{peer}_ms']:.2f} ms" for peer in PEERS),
+                f"**{row['ratio']:.2f}**",
+                f"{row['gflops']:.0f} of {row['peak_gflops']:.0f} GFLOP/s ({row['gflops'] / row['peak_gflops']:.0%})",
+            ]
+            for row in chosen
+        ),
+    )
+
+
+def inference_table() -> str:
+    """Logits of the test set and of one image, by everyone."""
+    by_task: dict[str, list[Row]] = {}
+    for row in newest("inference", "task", "contender"):
+        by_task.setdefault(row["task"], []).append(row)
+    lines = [
+        [
+            task,
+            row["contender"].replace("_", " "),
+            f"{row['ms']:.3f} ms" if row["ms"] < 10 else f"{row['ms']:.0f} ms",
+        ]
+        for task, of_task in by_task.items()
+        for row in sorted(of_task, key=lambda row: float(row["ms"]))
+    ]
+    return markdown(("task", "by", "time"), lines)
+
+
+SWEEPS = {"threads": "cores", "batch": "batch", "images": "training images"}
+
+
+def scaling_table() -> str:
+    """Cost of a step or an image as threads, batches and training sets grow."""
+    lines = []
+    for sweep, what in SWEEPS.items():
+        points: dict[int, Row] = {row[sweep]: row for row in rows("scaling") if row["sweep"] == sweep}
+        for row in points.values():
+            peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f} MB"
+            lines.append(
+                [
+                    f"{what} {row[sweep]:,}",
+                    f"{row['step_ms']:.2f} ms",
+                    f"{row['image_us']:.1f} µs",
+                    f"{row['relative']:.2f}",
+                    peak,
+                ]
+            )
+    return markdown(("", "step", "per image", "to the first", "peak memory"), lines)
+
+
+def time_to_accuracy_table() -> str:
+    """Whole runs of each recipe that was timed."""
+    by_recipe: dict[str, list[Row]] = {}
+    for row in newest("time_to_accuracy", "recipe", "seed"):
+        by_recipe.setdefault(row["recipe"], []).append(row)
+    lines = []
+    for recipe, runs in by_recipe.items():
+        accuracies = [100 * run["test_accuracy"] for run in runs]
+        seconds = [run["seconds"] for run in runs]
+        lines.append(
+            [
+                f"`{recipe}`",
+                f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})",
+                f"{statistics.mean(accuracies):.2f} ± {statistics.stdev(accuracies):.2f} %",
+                len(runs),
+            ]
+        )
+    return markdown(
+        ("recipe", "whole process, median (range)", "test accuracy, mean ± std. dev.", "seeds"), lines
+    )
+
+
+def memory_table() -> str:
+    """Peak memory of an epoch."""
+    lines = [
+        [row["contender"].replace("_", " "), f"{row['peak_mb']:.0f} MB"]
+        for row in newest("memory", "contender")
+    ]
+    return markdown(("training the `cnn`, batches of 128", "peak memory"), lines)
+
+
+def tricks_table(pays: bool) -> str:
+    """Each trick: what it replaces, what it is, and the gain."""
+    lines = [
+        [
+            row["before"],
+            row["after"],
+            f"{row['before_us']:,.0f} µs",
+            f"{row['after_us']:,.0f} µs",
+            f"{row['before_us'] / row['after_us']:.1f}",
+        ]
+        for row in newest("tricks", "trick")
+        if row["pays"] is pays
+    ]
+    headings = (
+        ("before", "after", "before", "after", "ratio")
+        if pays
+        else ("what is done", "what was tried", "done", "tried", "ratio")
+    )
+    return markdown(headings, lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy_table,
+    "inference": inference_table,
+    "memory": memory_table,
+    "scaling": scaling_table,
     "synthetic": synthetic_table,
+    "time-to-accuracy": time_to_accuracy_table,
+    "training-step": training_step_table,
+    "training-step-short": partial(training_step_table, ["cnn"]),
+    "tricks": partial(tricks_table, True),
+    "tricks-that-did-not-pay": partial(tricks_table, False),
     "ways": ways_table,
 }
 

@@ -133,7 +133,10 @@ class EpilogueWork:
         self._relu: list[Step] = []
         self.relu_backward: Step = partial(np.copyto, self.do, dy)
         if epilogue.relu:
-            self._relu = [partial(np.maximum, y, ZERO, out=y), partial(np.greater, y, ZERO, out=self._positive)]
+            self._relu = [
+                partial(np.maximum, y, ZERO, out=y),
+                partial(np.greater, y, ZERO, out=self._positive),
+            ]
             self.relu_backward = select(dy, self._positive, self.do)
 
     def affine(self, scale: Array | None, offset: Array) -> None:

@@ -230,9 +230,8 @@ class InputConvolutionWork(Work):
                 partial(np.matmul, *adjoint, out=dweights[i]),
             ]
         self._dbias = ColumnSums(self._epilogue.do)
-        self._sum_dweights = partial(
-            np.add.reduce, dweights.reshape(-1, stage.K * O), axis=0, dtype=np.float64
-        )
+        partial_sums = dweights.reshape(-1, stage.K * O)
+        self._sum_dweights = partial(np.matmul, np.ones(len(partial_sums), np.float32), partial_sums)
         self._part: Sums | None = None
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
@@ -265,7 +264,7 @@ class InputConvolutionWork(Work):
         self._epilogue.relu_backward()
         dbias = self._dbias()
         run(self._backward)
-        D = self._sum_dweights().reshape(self._stage.K, -1)
+        D = self._sum_dweights().astype(np.float64).reshape(self._stage.K, -1)
         # As if the pixels had not been shifted.
         self._part = Sums((D + float(self._patches.shift) * dbias, dbias))
         return

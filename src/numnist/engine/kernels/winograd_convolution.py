@@ -71,28 +71,21 @@ class WinogradConvolution(Convolution):
         self.gather[...] = 0
         gather = self.gather.reshape(g.P, window, g.O, g.band, g.C)
         self._gather_rows = [gather[:, q : q + g.r, :, q] for q in range(g.band)]
-        # Where each value stands in the weight (O, C, u, v): a transposed copy takes four times as long.
-        places = np.arange(g.O * g.C * g.r * g.r).reshape(g.O, g.C, g.r, g.r)
-        self._of_taps = places.transpose(3, 2, 1, 0).ravel()
-        self._of_flipped_taps = places[:, :, ::-1].transpose(3, 2, 0, 1).ravel()
-        self._places = np.argsort(self._of_taps)
-        self._taps: Array = aligned((g.r, places.size // g.r))
         self._flipped: Array = aligned((g.P, g.r, g.O, g.C))
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`: U, and U in the order that dV asks for."""
         weight, self.bias[...] = self.effective(training)
-        self._transform(weight, self._of_taps, self.U)
+        self._transform(weight.transpose(3, 2, 1, 0), self.U)
         if training:
-            self._transform(weight, self._of_flipped_taps, self._flipped)
+            self._transform(weight[:, :, ::-1].transpose(3, 2, 0, 1), self._flipped)
             for rows in self._gather_rows:
                 np.copyto(rows, self._flipped)
 
-    def _transform(self, weight: Array, order: Array, out: Array) -> None:
-        """G along the kernel's columns, the other axes in the order given."""
-        flat = weight.reshape(-1).astype(np.float32, copy=False)
-        np.take(flat, order, out=self._taps.reshape(-1), mode="clip")  # "raise" would check in a buffer
-        np.matmul(self.G, self._taps, out=out.reshape(self.geometry.P, -1))
+    def _transform(self, taps: Array, out: Array) -> None:
+        """G along the first axis of the weight's taps, (v, ...)."""
+        taps = np.ascontiguousarray(taps, np.float32).reshape(len(taps), -1)
+        np.matmul(self.G, taps, out=out.reshape(self.geometry.P, -1))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -102,7 +95,8 @@ class WinogradConvolution(Convolution):
         """See `Stage.finish`."""
         dtaps, dbias = part.arrays
         dW = gradients[self.path["weight"]]
-        np.take(dtaps, self._places, out=dW.reshape(-1), mode="clip")
+        g = self.geometry
+        dW[...] = dtaps.reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0)
         dW[...] = self.signed(dW)
         if shared.normalisation is None:
             gradients[self.path["bias"]][...] = dbias
@@ -194,25 +188,26 @@ class WinogradConvolutionWork(Work):
     def _adjoint(self, n: int, scratch: Scratch, dphases: Array, dx: Array | None) -> list[Step]:
         """The steps from the gradient of the phases to dU and dx."""
         stage, g = self._stage, self._stage.geometry
-        dM = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
+        # dM with the rows of the image in sequence, as dV needs them; [a, p, n, i] is row k*i + a.
+        rows = scratch.array("products", (g.P, n, g.k * g.rows, g.O))
+        dM = rows.reshape(g.P, n, g.rows, g.k, g.O).transpose(3, 0, 1, 2, 4)
         dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
         bands = self._products.bands.swapaxes(-1, -2)
-        steps: list[Step] = [
-            along_columns(stage.A.T, dphases, dM.swapaxes(0, 1)),
-            partial(np.matmul, bands, dM.swapaxes(2, 3), out=dU),
-        ]
-        of_rows = dU.reshape(g.P, g.k * g.rows, -1)
-        self._sum_dU = partial(np.matmul, np.ones(g.k * g.rows, np.float32), of_rows)
+        if g.k == 1:
+            steps = [along_columns(stage.A.T, dphases, dM)]
+        else:
+            # A small product for each row, written where it belongs: one large one, and a copy, take longer.
+            of_rows = dphases.reshape(g.k, -1, n, g.rows, g.O).transpose(0, 2, 3, 1, 4)
+            steps = [partial(np.matmul, stage.A.T, of_rows, out=dM.transpose(0, 2, 3, 1, 4))]
+        steps.append(partial(np.matmul, bands, dM.transpose(1, 0, 3, 2, 4), out=dU))
+        sums_of_rows = dU.reshape(g.P, g.k * g.rows, -1)
+        self._sum_dU = partial(np.matmul, np.ones(g.k * g.rows, np.float32), sums_of_rows)
         if dx is None:
             return steps
-        rows = dM[:, 0]
-        if g.k > 1:
-            rows = scratch.array("rows", (g.P, n, g.k * g.rows, g.O))
-            interleaved = rows.reshape(g.P, n, g.rows, g.k, g.O)
-            steps.append(partial(np.copyto, interleaved, dM.transpose(0, 2, 3, 1, 4)))
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
         steps += [self._band(rows, dV, first, last) for first, last in self._bands()]
-        return [*steps, along_columns(stage.B.T, dV[None, :, :, g.padding : g.padding + g.H], dx[None])]
+        inside = dV[None, :, :, g.padding : g.padding + g.H]
+        return [*steps, along_columns(stage.B.T, inside, dx[None])]
 
     def _bands(self) -> list[tuple[int, int]]:
         """Which bands of dV one product gives: each at the edges alone, all between them together."""
