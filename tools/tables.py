@@ -115,7 +115,7 @@ def training_step_table(models: Sequence[str] = ()) -> str:
                 f"{row['ours_ms']:.2f} ms",
                 *(f"{row[f'{peer}_ms']:.2f} ms" for peer in PEERS),
                 f"**{row['ratio']:.2f}**",
-                f"{row['gflops']:.0f} of {row['peak_gflops']:.0f} GFLOP/s ({row['gflops'] / row['peak_gflops']:.0%})",
+                f"{row['gflops'] / row['peak_gflops']:.0%} of {row['peak_gflops']:.0f} GFLOP/s",
             ]
             for row in chosen
         ),
@@ -192,7 +192,7 @@ def memory_table() -> str:
     return markdown(("training the `cnn`, batches of 128", "peak memory"), lines)
 
 
-def tricks_table(pays: bool) -> str:
+def tricks_table(kept: bool) -> str:
     """Each trick: what it replaces, what it is, and the gain."""
     lines = [
         [
@@ -203,11 +203,11 @@ def tricks_table(pays: bool) -> str:
             f"{row['before_us'] / row['after_us']:.1f}",
         ]
         for row in newest("tricks", "trick")
-        if row["pays"] is pays
+        if row["kept"] is kept
     ]
     headings = (
         ("before", "after", "before", "after", "ratio")
-        if pays
+        if kept
         else ("what is done", "what was tried", "done", "tried", "ratio")
     )
     return markdown(headings, lines)

@@ -29,11 +29,10 @@ class Rectified:
         np.maximum(y, 0, out=y)
 
     def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
-        """Where y > 0, dy: as integers, since a float and a mask of ones is the float itself."""
-        mask = spare.reshape(-1).view(np.int8)[: y.size].reshape(y.shape)
-        np.greater(y, 0, out=mask.view(bool))
-        np.negative(mask, out=mask)
-        np.bitwise_and(dy.view(np.int32), mask, out=out.view(np.int32))
+        """Where y > 0, dy."""
+        mask = spare.reshape(-1).view(bool)[: y.size].reshape(y.shape)
+        np.greater(y, 0, out=mask)
+        np.multiply(dy, mask, out=out)
 
 
 @dataclass(frozen=True)

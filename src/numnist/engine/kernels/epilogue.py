@@ -125,7 +125,11 @@ class EpilogueWork:
                     partial(np.maximum, *of_pairs, out=self.pooled[block]),
                     *winners(self._won[:, :, block]),
                 ]
-                self.pool_backward[i] = [select(self.do[block], self._won[:, :, block], dphases[:, :, block])]
+                of_block = dphases[:, :, block]
+                # A product: NumPy copies through a mask, and chooses by `where`, twenty times as slowly.
+                self.pool_backward[i] = [
+                    partial(np.multiply, self.do[block], self._won[:, :, block], out=of_block)
+                ]
         pooled_rows, rows = self.tiles.rows(self.pooled), self.tiles.rows(y)
         self._multiply = partial(np.multiply, pooled_rows, scale, out=rows)
         self._add = partial(np.add, rows, offset, out=rows)
@@ -137,7 +141,7 @@ class EpilogueWork:
                 partial(np.maximum, y, ZERO, out=y),
                 partial(np.greater, y, ZERO, out=self._positive),
             ]
-            self.relu_backward = select(dy, self._positive, self.do)
+            self.relu_backward = partial(np.multiply, dy, self._positive, out=self.do)
 
     def affine(self, scale: Array | None, offset: Array) -> None:
         """Fill y from the pooled values; scale None stands for ones.
@@ -168,7 +172,8 @@ def winners(won: Array) -> list[Step]:
     """Steps from who won a comparison to who won the window.
 
     Before: won[0, 1] and won[1, 1], whether the right one won in the upper and in the lower pair; won[1, 0],
-    whether the lower pair won. After: won[a, b], whether element (a, b) did. For booleans, x > y is x and not y.
+    whether the lower pair won. After: won[a, b], whether element (a, b) did. With booleans, x > y is x and
+    not y.
     """
     (left_above, right_above), (left_below, right_below) = won
     return [
@@ -178,12 +183,3 @@ def winners(won: Array) -> list[Step]:
         partial(np.bitwise_and, right_below, left_below, out=right_below),
         partial(np.greater, left_below, right_below, out=left_below),
     ]
-
-
-def select(x: Array, mask: Array, out: Array) -> Step:
-    """The step out = x where the mask holds, else 0, for float32 x; the mask broadcasts x.
-
-    As integers, for to NumPy a boolean is not a float: it multiplies one by the other in half the time, and
-    copies through a mask (`where=`) thirty times as slowly.
-    """
-    return partial(np.multiply, x.view(np.int32), mask.view(np.int8), out=out.view(np.int32))
