@@ -56,11 +56,24 @@ class Team:
             share(0)()
         finally:
             # Also after an error or Ctrl-C: nobody may still be writing to memory that is used again.
-            errors = [self._done.get() for _ in helpers]
+            errors = self._wait(len(helpers))
         for error in errors:
             if error is not None:
                 raise error
         return results
+
+    def _wait(self, helpers: int) -> list[BaseException | None]:
+        """How the helpers' shares ended, when all have; what interrupts the waiting comes after it."""
+        ends: list[BaseException | None] = []
+        interruption: KeyboardInterrupt | None = None
+        while len(ends) < helpers:
+            try:
+                ends.append(self._done.get())
+            except KeyboardInterrupt as interrupt:
+                interruption = interrupt
+        if interruption is not None:
+            raise interruption
+        return ends
 
 
 def _work(queue: "SimpleQueue[Work | None]", done: "SimpleQueue[BaseException | None]") -> None:
