@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Deadlines measure the machine, not the code. CI tries the same examples every time, so that what lands does not
-# depend on luck; people try others.
+# Deadlines measure the machine, not the code. CI tries the same examples every time, so that what lands does
+# not depend on luck; people try others.
 settings.register_profile("numnist", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("numnist")
 
