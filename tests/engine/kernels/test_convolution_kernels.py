@@ -1,0 +1,50 @@
+"""The kernels for convolutions on any geometry, with whatever they compute besides."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.engine.helpers import SMALL, fair_batch, require_equal, twins
+from tests.engine.layers import FLATTEN, NORM, RELU, Description, conv, linear, pool
+
+from numnist.engine import plan
+from numnist.engine.kernels.convolution import Convolution
+from numnist.engine.kernels.input_convolution import InputConvolution
+from numnist.engine.kernels.winograd_convolution import WinogradConvolution
+
+CLASSES = 3
+
+MOST_TAPS = {InputConvolution: 8, WinogradConvolution: 7}
+"""The widest kernel of a convolution that each is planned for, where there is one channel in front."""
+
+
+@st.composite
+def fused(draw: st.DrawFn, kernel: type[Convolution]) -> tuple[list[Description], tuple[int, int]]:
+    """(layers, size of the image): a convolution that this kernel computes with what follows it.
+
+    The size of the output is drawn, and even in front of a pooling; that of the input follows from it.
+    """
+    behind = draw(st.permutations([RELU, pool()]))[: draw(st.integers(0, 2))]
+    step = 2 if pool() in behind else 1
+    rows, columns = (step * draw(st.integers(1, 10 // step)) for _ in range(2))
+    taps = draw(st.integers(1, MOST_TAPS[kernel]))
+    padding = draw(st.integers(0, min(3, (min(rows, columns) + taps - 2) // 2)))
+    H, W = (length + taps - 1 - 2 * padding for length in (rows, columns))
+    layers = [conv(draw(st.integers(1, 6)), taps, padding), *draw(st.sampled_from([[], [NORM]])), *behind]
+    if kernel is WinogradConvolution:
+        layers, H, W = [conv(draw(st.integers(1, 5)), 2), *layers], H + 1, W + 1
+    return [*layers, FLATTEN, linear(CLASSES)], (H, W)
+
+
+@pytest.mark.parametrize("kernel", [InputConvolution, WinogradConvolution])
+@settings(max_examples=120)
+@given(data=st.data(), n=st.integers(1, 9), shard_size=st.integers(1, 9), seed=st.integers(0, 2**32 - 1))
+def test_any_geometry(
+    kernel: type[Convolution], data: st.DataObject, n: int, shard_size: int, seed: int
+) -> None:
+    layers, size = data.draw(fused(kernel))
+    pair = twins(layers, size, seed, CLASSES)
+    stages = plan(pair.model.network, pair.model.preprocess.input_shape).stages
+    first = 1 if kernel is WinogradConvolution else 0
+    [stage] = [stage for stage in stages if type(stage) is kernel]
+    assert stage.names == tuple(map(str, range(first, len(layers) - 2)))
+    require_equal(pair, *fair_batch(pair, n, seed), shard_size=shard_size, small=SMALL)

@@ -1,0 +1,141 @@
+"""Worker processes: they come when needed, and go with their engine."""
+
+import gc
+import multiprocessing
+import os
+import signal
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.engine.helpers import twins
+from tests.engine.test_engine import ALL_KINDS, SIZE, assert_like_new, step
+
+from numnist.engine import Engine, batch, mailbox
+from numnist.nn import Model
+
+
+@pytest.fixture
+def before() -> set[int]:
+    """Child processes that were there before the test."""
+    gc.collect()
+    return {child.ident or 0 for child in multiprocessing.active_children()}
+
+
+def workers(before: set[int]) -> list[BaseProcess]:
+    return [child for child in multiprocessing.active_children() if child.ident not in before]
+
+
+def model() -> Model:
+    return twins(ALL_KINDS, SIZE).model
+
+
+def test_workers_end_with_their_engine(before: set[int]) -> None:
+    engine = Engine(model(), threads=3, shard_size=2)
+    assert not workers(before)
+    for n in (7, 5):
+        step(engine, n)
+    assert len(workers(before)) == 4  # two for each size
+    del engine
+    gc.collect()
+    assert not workers(before)
+
+
+def test_no_more_workers_than_shards_and_none_for_one(before: set[int]) -> None:
+    engine = Engine(model(), threads=8, shard_size=4)
+    step(engine, 8)
+    assert len(workers(before)) == 1
+    engine = Engine(model(), threads=8, shard_size=8)
+    gc.collect()
+    step(engine, 8)
+    assert not workers(before)
+    engine = Engine(model(), threads=1, shard_size=2)
+    step(engine, 8)
+    assert not workers(before)
+
+
+def test_memory_for_sizes_that_are_no_longer_used_is_given_back(before: set[int]) -> None:
+    engine = Engine(model(), threads=2, shard_size=2)
+    for n in range(4, 10):
+        step(engine, n)
+    gc.collect()
+    assert 0 < len(workers(before)) <= 2
+
+
+def test_an_ended_worker_is_noticed(before: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "CHECK", 0.05)
+    network = model()
+    engine = Engine(network, threads=2, shard_size=4)
+    step(engine, 7)
+    [worker] = workers(before)
+    assert worker.ident is not None
+    os.kill(worker.ident, signal.SIGKILL)
+    worker.join()
+    with pytest.raises(EOFError, match="has ended"):
+        step(engine, 7)
+    assert_like_new(engine, network, 7)
+
+
+@pytest.mark.parametrize(
+    ("threads", "where", "name"),
+    [(1, batch, "merge_parts"), (2, batch, "merge_parts"), (2, mailbox.Mailbox, "receive")],
+    ids=["one process", "between exchanges", "waiting for the other process"],
+)
+@pytest.mark.parametrize("calls", range(4))
+def test_an_interrupted_step_leaves_no_trace(
+    threads: int, where: Any, name: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, after so many calls of what a step calls wherever shards meet."""
+    network = model()
+    engine = Engine(network, threads=threads, shard_size=4)
+    step(engine, 7)
+    interrupts_after = [calls]
+    original = getattr(where, name)
+
+    def interrupting(*arguments: Any) -> Any:
+        interrupts_after[0] -= 1
+        if interrupts_after[0] == -1:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            step(engine, 7)
+    assert_like_new(engine, network, 7)
+    step(engine, 5)
+    assert_like_new(engine, network, 7)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from Python 3.12 on
+def test_an_engine_goes_on_in_a_forked_process() -> None:
+    """Its threads and workers stayed with the other."""
+    network = model()
+    engine = Engine(network, threads=2, shard_size=4)
+    step(engine, 7)
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+
+    def work() -> None:
+        try:
+            assert_like_new(engine, network, 7)
+            there.send("equal")
+        except BaseException as error:
+            there.send(repr(error))
+
+    process = fork.Process(target=work)
+    process.start()
+    answer = here.recv() if here.poll(30) else "no answer"
+    process.kill()
+    process.join()
+    assert answer == "equal"
+    assert_like_new(engine, network, 7)
+
+
+def test_numpy_warns_as_the_caller_wants_it_to() -> None:
+    """What overflows in the first process is an error there, if the caller has said so."""
+    network = model()
+    network.named_parameters()["10.weight"][...] = 1e38
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        step(Engine(network, threads=2, shard_size=4), 7)
