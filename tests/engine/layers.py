@@ -5,6 +5,7 @@ from typing import Any
 Description = dict[str, Any]
 
 NORM: Description = {"type": "BatchNorm"}
+OTHER_NORM: Description = {"type": "BatchNorm", "eps": 0.1, "momentum": 0.7}
 RELU: Description = {"type": "ReLU"}
 LEAKY: Description = {"type": "LeakyReLU", "slope": 0.2}
 SIGMOID: Description = {"type": "Sigmoid"}

@@ -7,6 +7,7 @@ from tests.engine.layers import (
     GLOBAL,
     LEAKY,
     NORM,
+    OTHER_NORM,
     RELU,
     SIGMOID,
     TANH,
@@ -23,7 +24,7 @@ from numnist.nn import network_from
 
 CLASSES = 4
 
-ANYWHERE = st.sampled_from([RELU, LEAKY, SIGMOID, TANH, NORM, DROPOUT])
+ANYWHERE = st.sampled_from([RELU, LEAKY, SIGMOID, TANH, NORM, OTHER_NORM, DROPOUT])
 
 
 def shape_behind(layers: list[Description], shape: Shape) -> Shape:
@@ -38,7 +39,7 @@ def convolutions(draw: st.DrawFn, shape: Shape) -> list[Description]:
     kernel = draw(st.integers(1, min(9, min(shape[1:]) + 2 * padding)))
     layers = [conv(draw(st.integers(1, 5)), kernel, padding, draw(st.sampled_from([1, 1, 1, 2, 3])))]
     behind = draw(st.permutations([RELU, pool()] if min(shape_behind(layers, shape)[1:]) >= 2 else [RELU]))
-    return [*layers, *draw(st.sampled_from([[], [NORM]])), *behind[: draw(st.integers(0, 2))]]
+    return [*layers, *draw(st.sampled_from([[], [NORM], [OTHER_NORM]])), *behind[: draw(st.integers(0, 2))]]
 
 
 @st.composite

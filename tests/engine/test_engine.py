@@ -5,7 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.engine.helpers import Outcome, distributions, off_kinks, require_equal, twins
-from tests.engine.layers import DROPOUT, FLATTEN, LEAKY, NORM, RELU, average, conv, linear, nest, pool
+from tests.engine.layers import (
+    DROPOUT,
+    FLATTEN,
+    LEAKY,
+    NORM,
+    RELU,
+    Description,
+    average,
+    conv,
+    linear,
+    nest,
+    pool,
+)
 
 from numnist.arrays import Array
 from numnist.engine import Engine, make_executor
@@ -142,6 +154,7 @@ def test_no_images_have_no_logits() -> None:
     assert Engine(model, threads=1).predict(batch(0)[0]).shape == (0, 10)
 
 
+END = [FLATTEN, linear()]
 LABELS = np.arange(7)
 IMAGES, TARGETS = batch(7)
 
@@ -170,12 +183,20 @@ def test_wrong_batches(x: Array, y: Array, message: str, threads: int) -> None:
     assert_like_new(engine, model, 7)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_batch_norm_with_one_value_per_channel(threads: int) -> None:
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [conv(4, 5), NORM, RELU, *END],
+        [conv(4, 3), conv(4, 3), NORM, RELU, *END],
+        [FLATTEN, linear(5), NORM, linear()],
+    ],
+    ids=["first", "hidden", "dense"],
+)
+def test_a_batch_norm_with_one_value_per_channel(layers: list[Description]) -> None:
     """Known in the middle of a step only; the step has no effect on what comes after it."""
-    model = twins([conv(4, SIZE[0]), NORM, RELU, FLATTEN, linear(5), NORM, linear()], (SIZE[0],) * 2).model
-    x, y = IMAGES[:1, :, :, : SIZE[0]], LABELS[:1]
-    engine = Engine(model, threads=threads, shard_size=1)
+    model = twins(layers, (5, 5)).model
+    x, y = IMAGES[:1, :, :5, :5], LABELS[:1]
+    engine = Engine(model, threads=2, shard_size=1)
     logits = engine.predict(x)
     for executor in (engine, Reference(model)):
         with pytest.raises(ValueError, match="more than one value per channel"):

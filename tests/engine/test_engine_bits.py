@@ -2,16 +2,30 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar, final
 
 import numpy as np
 import pytest
 from tests.engine.helpers import Network, twins
 from tests.engine.test_engine import ALL_KINDS
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from numnist.arrays import Array, Shape
 from numnist.engine import Engine, batch
-from numnist.nn import StepResult
+from numnist.nn import (
+    BatchNorm,
+    Flatten,
+    Gradients,
+    Layer,
+    Linear,
+    Model,
+    Preprocess,
+    Sequential,
+    StepResult,
+)
 from numnist.optim import Adam
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +76,41 @@ def test_in_another_process(name: str) -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(trained(name, 1))
+
+
+@final
+@dataclass(eq=False)
+class ThreadsOfBlas(Layer):
+    """A layer that no kernel knows, and whose output is the number of threads that BLAS may use."""
+
+    per_sample: ClassVar[bool] = True
+    seen: list[int] = field(default_factory=list)
+
+    def forward(self, x: Array, training: bool, rng: np.random.Generator | None) -> tuple[Array, None]:
+        self.seen += [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+        return np.full_like(x, max(self.seen)), None
+
+    def backward(self, dy: Array, cache: None) -> tuple[Array, Gradients]:
+        return dy, {}
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
+def test_blas_has_one_thread_in_every_process() -> None:
+    """How it splits a sum among several changes the last bits; and they would be too many."""
+    layer = ThreadsOfBlas()
+    network = Sequential([Flatten(), Linear(SIZE[0] * SIZE[1], 10), layer, BatchNorm(10)])
+    model = Model(network, Preprocess(SIZE)).initialise(np.random.default_rng(0))
+    engine = Engine(model, threads=2, shard_size=4)
+    x = np.ones((7, 1, *SIZE), np.float32)
+    with threadpool_limits(2, user_api="blas"):
+        engine.loss_and_grads(x, np.arange(7), None)
+        engine.predict(x)
+        assert {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"} == {2}
+    assert set(layer.seen) == {1}
+    # The mean over all samples, also those of the other process, was 1.
+    np.testing.assert_allclose(model.named_buffers()["3.running_mean"], 0.1, rtol=1e-6)
 
 
 def test_another_network_or_shard_size_has_other_bits() -> None:

@@ -73,6 +73,15 @@ def test_images_with_little_contrast(behind: list[Any]) -> None:
     require_equal(pair, x, distributions(np.random.default_rng(0), 7))
 
 
+def test_a_hidden_channel_with_little_contrast() -> None:
+    """Of numbers around 300 the variance, 1, must not be what is left of a difference of squares."""
+    pair = twins([conv(3, 3), conv(4, 3), {**NORM, "momentum": 0.99}, FLATTEN, linear()], (28, 28))
+    x, y = noise(np.random.default_rng(0), 7, pair.model) + np.float32(300), np.arange(7)
+    ours = Outcome.of(Engine(pair.model, threads=1, shard_size=3), pair.model, x, y, None)
+    errors = ours.errors(Outcome.of(Reference(pair.wide), pair.wide, x, y, None))
+    assert max(errors["2.running_mean"], errors["2.running_var"]) <= 1
+
+
 @pytest.mark.parametrize("network", ARCHITECTURES)
 @pytest.mark.parametrize("values", CONSTANTS.values(), ids=CONSTANTS.keys())
 def test_constant_images_through_many_layers(network: str, values: Array) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.helpers import SMALL, fair_batch, require_equal, twins
-from tests.engine.layers import FLATTEN, NORM, RELU, Description, conv, linear, pool
+from tests.engine.layers import FLATTEN, NORM, OTHER_NORM, RELU, Description, conv, linear, pool
 
 from numnist.engine import plan
 from numnist.engine.kernels.convolution import Convolution
@@ -29,7 +29,11 @@ def fused(draw: st.DrawFn, kernel: type[Convolution]) -> tuple[list[Description]
     taps = draw(st.integers(1, MOST_TAPS[kernel]))
     padding = draw(st.integers(0, min(3, (min(rows, columns) + taps - 2) // 2)))
     H, W = (length + taps - 1 - 2 * padding for length in (rows, columns))
-    layers = [conv(draw(st.integers(1, 6)), taps, padding), *draw(st.sampled_from([[], [NORM]])), *behind]
+    layers = [
+        conv(draw(st.integers(1, 6)), taps, padding),
+        *draw(st.sampled_from([[], [NORM], [OTHER_NORM]])),
+        *behind,
+    ]
     if kernel is WinogradConvolution:
         layers, H, W = [conv(draw(st.integers(1, 5)), 2), *layers], H + 1, W + 1
     return [*layers, FLATTEN, linear(CLASSES)], (H, W)

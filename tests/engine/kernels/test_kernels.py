@@ -16,6 +16,7 @@ from tests.engine.layers import (
     FLATTEN,
     LEAKY,
     NORM,
+    OTHER_NORM,
     RELU,
     SIGMOID,
     TANH,
@@ -52,6 +53,7 @@ FOLLOWERS: list[list[Description]] = [
     [pool(), RELU],
     [NORM, RELU, pool()],
     [NORM, pool(), RELU],
+    [OTHER_NORM, RELU],
 ]
 
 CASES: dict[type[Stage], list[list[Description]]] = {
