@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def cells(output: str) -> list[list[str]]:
-    """The rows of the table."""
+    """The rows of the table of layers."""
+    return rows_of(output.partition("\nThe engine")[0])
+
+
+def rows_of(output: str) -> list[list[str]]:
+    """The rows of a table behind its first line."""
     rows = (line.strip("│┃ \n").replace("┃", "│").split("│") for line in output.splitlines()[1:])
     return [[cell.strip() for cell in row] for row in rows if len(row) > 1]
 
@@ -40,6 +45,33 @@ def test_the_architectures_and_their_totals(
     assert total[1:] == ["", f"{parameters:,}", f"{multiply_adds:,}"]
     assert sum(int(row[-2].replace(",", "")) for row in layers) == parameters
     assert layers[-1][-3] == "10"
+
+
+def test_the_stages_that_the_engine_makes_of_the_layers(numnist: "Numnist") -> None:
+    said, table = numnist("summary", "cnn").out.split("\nThe engine: ")[1].split("\n", 1)
+    assert said == "stages 4, conversions 0, images at once 64"
+    assert rows_of(table) == [
+        ["layers", "computed as"],
+        ["0 1 2 3", "InputConvolution"],
+        ["4 5 6 7", "WinogradConvolution"],
+        ["8", "Flatten (W N H C to N F)"],
+        ["9", "Dense"],
+    ]
+
+
+def test_a_layer_that_no_kernel_knows_needs_a_conversion(numnist: "Numnist") -> None:
+    Path("my.toml").write_text(
+        '[[layers]]\ntype = "Conv2d"\nout_channels = 2\nkernel_size = 3\n'
+        '[[layers]]\ntype = "AvgPool2d"\nsize = 2\n'
+        '[[layers]]\ntype = "Flatten"\n[[layers]]\ntype = "Linear"\nout_features = "classes"\n'
+    )
+    said, table = numnist("summary", "my.toml").out.split("\nThe engine: ")[1].split("\n", 1)
+    assert said.startswith("stages 5, conversions 1,")
+    assert rows_of(table)[1:4] == [
+        ["0", "InputConvolution"],
+        ["–", "Convert (W N H C to N C H W)"],
+        ["1", "Operation (AvgPool2d)"],
+    ]
 
 
 def test_another_size_and_number_of_classes(numnist: "Numnist") -> None:

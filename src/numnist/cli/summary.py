@@ -51,16 +51,18 @@ def run(arguments: Sequence[str]) -> int:
     table.add_row("", "total, for one image", "", *(f"{number:,}" for number in total))
     console = plain_console()
     console.print(table)
-    console.print()
-    console.print(_plan_table(plan(network, input_shape)))
+    made = plan(network, input_shape)
+    console.print(
+        f"\nThe engine: stages {len(made.stages)}, conversions {made.conversions}, images at once {made.shard_size}",
+        soft_wrap=True,
+    )
+    console.print(_plan_table(made))
     return 0
 
 
 def _plan_table(made: Plan) -> Table:
     """The stages that the engine computes, and the layers that are in each."""
-    conversions = f"{made.conversions} conversion{'' if made.conversions == 1 else 's'} of memory order"
-    title = f"engine: {len(made.stages)} stages, {conversions}, at most {made.shard_size} images at once"
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("layers")
     table.add_column("computed as", overflow="fold")
     for stage in made.stages:
