@@ -52,10 +52,8 @@ def run(arguments: Sequence[str]) -> int:
     console = plain_console()
     console.print(table)
     made = plan(network, input_shape)
-    console.print(
-        f"\nThe engine: stages {len(made.stages)}, conversions {made.conversions}, images at once {made.shard_size}",
-        soft_wrap=True,
-    )
+    counts = f"stages {len(made.stages)}, conversions {made.conversions}, images at once {made.shard_size}"
+    console.print(f"\nThe engine: {counts}", soft_wrap=True)
     console.print(_plan_table(made))
     return 0
 
