@@ -62,8 +62,8 @@ class InputConvolution(Convolution):
         dW = scale * (D - dbias p̄ - (dweight_norm / deviation) W S/M)
 
     where do, the gradient behind the normalisation, is 0 in three of four positions where pooling follows.
-    Pixels are taken relative to the shard's first one: a constant image is then exactly 0, and nothing
-    cancels.
+    Pixels are taken relative to the shard's first one: a batch of one constant value is then
+    exactly 0. Where var is far smaller than |W|² times that of the pixels, float32 products still cancel in S.
     """
 
     INPUT_ORDER: ClassVar[Order] = Order.IMAGES
