@@ -63,7 +63,7 @@ class InputConvolution(Convolution):
 
     where do, the gradient behind the normalisation, is 0 in three of four positions where pooling follows.
     Pixels are taken relative to the shard's first one: a batch of one constant value is then
-    exactly 0. Where var is far smaller than |W|² times that of the pixels, float32 products still cancel in S.
+    exactly 0. Where var is far smaller than |W|² times that of the pixels, products in float32 still cancel.
     """
 
     INPUT_ORDER: ClassVar[Order] = Order.IMAGES
