@@ -56,8 +56,8 @@ def install(create: "list[str]", pip: "list[str]", requirements: Path) -> bool:
     """Create the environment, the pinned packages in it, and the project itself, in place."""
     steps = [
         create,
-        # The file names all that is needed. Left to look for dependencies, older pips find newer versions of those
-        # that are asked for with an extra ("coverage[toml]"), which have no hash.
+        # The file names all that is needed. Left to look for dependencies, older pips find newer versions of
+        # those that are asked for with an extra ("coverage[toml]"), which have no hash.
         [*pip, "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(requirements)],
         [*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)],
     ]
