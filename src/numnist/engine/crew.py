@@ -65,7 +65,7 @@ class Processes:
     from `shared_memory`; what shards tell each other goes through mailboxes.
 
     Threads would do, but for the interpreter's lock: between any two calls of NumPy a thread has to have it,
-    and with calls of 5 to 500 µs two threads wait for each other a third of their time (docs/engine.md).
+    and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
     """
 
     def __init__(self, processes: int, shards: int, start: Start, refresh: Callable[[], None]) -> None:
