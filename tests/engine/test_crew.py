@@ -12,7 +12,7 @@ import pytest
 from tests.engine.helpers import twins
 from tests.engine.test_engine import ALL_KINDS, SIZE, assert_like_new, step
 
-from numnist.engine import Engine, batch, mailbox
+from numnist.engine import Engine, crew, rendezvous
 from numnist.nn import Model
 
 
@@ -64,7 +64,7 @@ def test_memory_for_sizes_that_are_no_longer_used_is_given_back(before: set[int]
 
 
 def test_an_ended_worker_is_noticed(before: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox, "CHECK", 0.05)
+    monkeypatch.setattr(rendezvous, "CHECK", 0.05)
     network = model()
     engine = Engine(network, threads=2, shard_size=4)
     step(engine, 7)
@@ -79,8 +79,8 @@ def test_an_ended_worker_is_noticed(before: set[int], monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("threads", "where", "name"),
-    [(1, batch, "merge_parts"), (2, batch, "merge_parts"), (2, mailbox.Mailbox, "receive")],
-    ids=["one process", "between exchanges", "waiting for the other process"],
+    [(1, crew, "_advance"), (2, crew, "_advance"), (2, rendezvous.Rendezvous, "wait")],
+    ids=["one process", "between meetings", "waiting for the other process"],
 )
 @pytest.mark.parametrize("calls", range(4))
 def test_an_interrupted_step_leaves_no_trace(

@@ -10,6 +10,7 @@ from tests.engine.helpers import (
     distributions,
     drawn_off_kinks,
     noise,
+    norm,
     require_equal,
     twins,
 )
@@ -85,15 +86,60 @@ def test_a_hidden_channel_with_little_contrast() -> None:
 @pytest.mark.parametrize("network", ARCHITECTURES)
 @pytest.mark.parametrize("values", CONSTANTS.values(), ids=CONSTANTS.keys())
 def test_constant_images_through_many_layers(network: str, values: Array) -> None:
-    """The statistics are right. (Not so the gradients: every window is a tie, but for rounding.)"""
+    """Loss and gradients too are right, as far as float32 has an answer at all.
+
+    Gradients that are 0 but for rounding are magnified by 1/√eps in every layer: there the engine may be ten
+    times as far off as the reference is in float32.
+    """
     pair = twins(network, (28, 28))
     x, y = constant(pair, values), np.arange(7)
-    engine = Engine(pair.model, threads=1, shard_size=3)
-    ours = Outcome.of(engine, pair.model, x, y, None)
-    errors = ours.errors(Outcome.of(Reference(pair.wide), pair.wide, x, y, None))
-    held = {name: errors[name] for name in ours.tensors if name != "loss"}
-    assert not {name: value for name, value in held.items() if not value <= 1}
-    assert np.isfinite(engine.gradient).all()
+    wide, narrow = (Outcome.of(Reference(m), m, x, y, None) for m in (pair.wide, pair.model))
+    ours = Outcome.of(Engine(pair.model, threads=1, shard_size=3), pair.model, x, y, None)
+    errors, possible = ours.errors(wide), narrow.errors(wide)
+    assert not {name: error for name, error in errors.items() if not error <= max(1, 10 * possible[name])}
+    whole = norm(*wide.gradients.values())
+    substantial = [name for name, gradient in wide.gradients.items() if norm(gradient) > 1e-6 * whole]
+    assert max(errors[name] for name in ["loss", *substantial]) <= 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("padding", "behind"), [(0, [pool()]), (1, [])], ids=["pooled", "padded"])
+def test_hidden_channels_that_are_constant(padding: int, behind: list[Any], threads: int) -> None:
+    """As they are behind a normalisation whose scale is 0."""
+    front = [conv(3, 3), NORM, RELU]
+    pair = twins([*front, conv(4, 3, padding), NORM, RELU, *behind, FLATTEN, linear()], (13, 12))
+    pair.set("1.weight", [0, 0, 0])
+    pair.set("1.bias", [3, 1, 2])
+    require_equal(pair, noise(np.random.default_rng(0), 7, pair.model), np.arange(7), threads=threads)
+
+
+def smooth(pair: Twins, n: int) -> Array:
+    """Images that are all but linear in both directions."""
+    height, width = pair.model.preprocess.image_size
+    rng = np.random.default_rng(0)
+    slopes, phase = rng.uniform(-1, 1, (2, n, 1, 1, 1)), rng.uniform(0, 6, (n, 1, 1, 1))
+    h, w = np.arange(height)[:, None] / height, np.arange(width) / width
+    x: Array = slopes[0] * h + slopes[1] * w + 0.1 * np.sin(2 * h + 3 * w + phase)
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [3, 5])
+def test_filters_that_are_all_but_blind_to_the_images(size: int, threads: int) -> None:
+    """A second difference of smooth images: its variance is a millionth of what the pixels' would make."""
+    pair = twins([conv(2, size), NORM, FLATTEN, linear()], (28, 28))
+    weight = np.zeros((2, 1, size, size), np.float32)
+    weight[0, 0, 1, :3] = weight[1, 0, :3, 1] = [1, -2, 1]
+    pair.set("0.weight", weight)
+    require_equal(pair, smooth(pair, 7), np.arange(7), threads=threads)
+
+
+@pytest.mark.parametrize("place", [0, 300, 7 * 784 - 1])
+def test_one_bright_pixel_over_faint_noise(place: int) -> None:
+    pair = twins([conv(4, 3), NORM, FLATTEN, linear()], (28, 28))
+    x = np.float32(0.01) * noise(np.random.default_rng(0), 7, pair.model)
+    x.reshape(-1)[place] = 10
+    require_equal(pair, x, np.arange(7))
 
 
 def test_values_that_are_no_numbers_cannot_hide() -> None:

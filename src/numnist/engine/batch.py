@@ -10,10 +10,9 @@ from numpy.random import Generator as RandomGenerator
 
 from numnist.arrays import Array
 from numnist.engine.crew import Crew, Processes, Threads, can_fork
-from numnist.engine.exchange import Exchange, Parts, ShardProgram, Sums, merge_parts
 from numnist.engine.kernels.head import Head
-from numnist.engine.mailbox import shared_memory
-from numnist.engine.memory import Scratch, aligned
+from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.memory import Scratch, aligned, shared_memory
 from numnist.engine.planner import Plan
 from numnist.engine.stage import Ends, Shard
 from numnist.engine.team import Team
@@ -57,12 +56,12 @@ class BatchWork:
         self._x = allocate((size, *model.preprocess.input_shape))
         self._q, self._labels = allocate((size, classes)), allocate((size,), np.int64)
         self._state = allocate((model.parameters.size + model.buffers.size,))
-        self._shared = tuple(stage.shared(size, allocate) for stage in plan.stages)
+        self._outcome = Table(count, allocate, (), ())
+        self._shared = tuple(stage.shared(size, count, allocate) for stage in plan.stages)
         self._shards = [
             Shard(start, end - start, i, count, size, scratch[i % workers])
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
-        self._shares_rows = any(stage.shares_rows for stage in plan.stages)
         ends = [self._ends(shard) for shard in self._shards]
         self._works = [
             tuple(
@@ -76,6 +75,15 @@ class BatchWork:
         if forks:
             with suppress(OSError):  # the system may refuse processes, or address space
                 self._crew = Processes(workers, count, self._program, self._take_over_state)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what has been set for NumPy's errors holds in all of it."""
+        return self._crew.is_current
+
+    def close(self) -> None:
+        """End what runs for it: nobody writes to memory of its own or of the engine from then on."""
+        self._crew.close()
 
     def _ends(self, shard: Shard) -> list[Ends]:
         """Memory for the values between the stages, and for their gradients."""
@@ -96,18 +104,8 @@ class BatchWork:
         """
         self._x[...], self._q[...], self._labels[...] = x, q, labels
         np.concatenate((self._model.parameters, self._model.buffers), out=self._state)
-        outcome: Sums | None = None
-        reached = self._crew.start(rng)
-        while reached:
-            parts = merge_parts([exchange.part for exchange in reached])
-            answer = reached[0].finish(parts)
-            if isinstance(parts, Parts):
-                outcome = answer
-                if not self._shares_rows:
-                    break  # there is nothing left to do for the shards
-            reached = self._crew.proceed(answer)
-        assert outcome is not None
-        loss, correct = outcome.arrays
+        self._crew.run(rng)
+        loss, correct = self._outcome.sums()
         return float(loss), int(correct)
 
     def _take_over_state(self) -> None:
@@ -120,29 +118,16 @@ class BatchWork:
 
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
         """What is done for one shard: forward, loss, backward, its share of what needs the whole batch."""
-        samples, works = self._shards[number].samples, self._works[number]
-        trained = works[self._plan.trains_from :]
+        samples, works, stages = self._shards[number].samples, self._works[number], self._plan.stages
+        first = self._plan.trains_from
         for work in works:
             yield from work.forward(rng)
-        outcome = self._heads[number](self._q[samples], self._labels[samples])
-        for work in reversed(trained):
+        self._outcome.put(number, *self._heads[number](self._q[samples], self._labels[samples]))
+        for work in reversed(works[first:]):
             yield from work.backward()
-        yield Exchange(Parts((outcome, *(work.part() for work in trained))), self._finish)
-        for work, stage in zip(works, self._plan.stages, strict=True):
-            if stage.shares_rows:
-                work.share(self._gradients)
-
-    def _finish(self, parts: Parts) -> Sums:
-        """Write the gradient, but for the rows that are shared out; returns what the heads came to."""
-        outcome, *of_stages = parts.parts
-        assert isinstance(outcome, Sums)
-        first = self._plan.trains_from
-        for stage, shared, part in zip(
-            self._plan.stages[first:], self._shared[first:], of_stages, strict=True
-        ):
-            stage.finish(shared, part, self._gradients)
-        for works in self._works:
-            for stage, work in zip(self._plan.stages, works, strict=True):
-                if not stage.shares_rows:
-                    work.share(self._gradients)
-        return outcome
+        yield Meeting()  # all have put down what they add to the gradient
+        if number == 0:
+            for stage, shared in zip(stages[first:], self._shared[first:], strict=True):
+                stage.finish(shared, self._gradients)
+        for work in works:
+            work.share(self._gradients)

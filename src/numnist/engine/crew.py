@@ -1,5 +1,6 @@
 """Who runs the programs of a batch's shards: threads of this process, or processes forked from it."""
 
+import mmap
 import multiprocessing
 import os
 import signal
@@ -7,15 +8,19 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Semaphore
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
 from threadpoolctl import threadpool_limits
 
-from numnist.engine.exchange import Exchange, Part, ShardProgram
-from numnist.engine.mailbox import Mailbox
+from numnist.engine import rendezvous
+from numnist.engine.meeting import Meeting, ShardProgram
+from numnist.engine.rendezvous import Rendezvous
 from numnist.engine.team import Team
 
 Start = Callable[[int, RandomGenerator | None], ShardProgram]
@@ -23,14 +28,19 @@ Start = Callable[[int, RandomGenerator | None], ShardProgram]
 
 
 class Crew(Protocol):
-    """Runs the programs of all shards of a batch from exchange to exchange."""
+    """Runs the programs of all shards of a batch, from meeting to meeting, to their end."""
 
-    def start(self, rng: RandomGenerator | None) -> list[Exchange]:
-        """Begin anew, and run every program to its first exchange; in the order of the shards."""
+    def run(self, rng: RandomGenerator | None) -> None:
+        """Begin and end all programs; rng is for those in the first process."""
         ...
 
-    def proceed(self, answer: Any) -> list[Exchange]:
-        """Send every program the answer, and run it to its next exchange; nothing when they have ended."""
+    @property
+    def is_current(self) -> bool:
+        """Whether NumPy treats its errors in all of it as it does for the caller now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everybody: nobody writes to the batch's memory from then on."""
         ...
 
 
@@ -38,94 +48,139 @@ class Threads:
     """A crew of threads. Wherever Python is, but one of them can run at a time."""
 
     def __init__(self, team: Team, shards: int, start: Start, refresh: Callable[[], None]) -> None:
-        """refresh: called before each start."""
+        """refresh: called before each run."""
         self._team, self._shards, self._start, self._refresh = team, shards, start, refresh
-        self._programs: list[ShardProgram] = []
 
-    def start(self, rng: RandomGenerator | None) -> list[Exchange]:
-        """See `Crew.start`."""
+    def run(self, rng: RandomGenerator | None) -> None:
+        """See `Crew.run`."""
         self._refresh()
-        self._programs = [self._start(number, rng) for number in range(self._shards)]
-        return self.proceed(None)
+        programs = [self._start(number, rng) for number in range(self._shards)]
+        answer = None
+        while (meeting := self._advance(programs, answer)) is not None:
+            answer = meeting.merge()
 
-    def proceed(self, answer: Any) -> list[Exchange]:
-        """See `Crew.proceed`."""
-        reached = self._team.run([partial(self._next, program, answer) for program in self._programs])
-        return [exchange for exchange in reached if exchange is not None]
+    def _advance(self, programs: Sequence[ShardProgram], answer: Any) -> Meeting | None:
+        """Run all programs to their next meeting; None when they have ended."""
+        return self._team.run([partial(self._next, program, answer) for program in programs])[0]
 
     @staticmethod
-    def _next(program: ShardProgram, answer: Any, worker: int) -> Exchange | None:  # noqa: ARG004
+    def _next(program: ShardProgram, answer: Any, worker: int) -> Meeting | None:  # noqa: ARG004
         return _advance(program, answer)
+
+    is_current = True
+    """See `Crew.is_current`; a `Team` takes the caller's handling over with every task."""
+
+    def close(self) -> None:
+        """See `Crew.close`."""
 
 
 class Processes:
     """A crew of processes: this one, and others forked from it when all memory was laid out.
 
-    Process p runs the shards i with i mod `processes` = p. What has changed since the fork must lie in memory
-    from `shared_memory`; what shards tell each other goes through mailboxes.
+    Process p runs the shards i with i mod `processes` = p. What shards tell each other, and all that has
+    changed since the fork, lies in memory from `shared_memory`; whatever a meeting makes of it is computed in
+    every process, to the same bits, so nothing is ever sent.
 
     Threads would do, but for the interpreter's lock: between any two calls of NumPy a thread has to have it,
     and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
     """
 
     def __init__(self, processes: int, shards: int, start: Start, refresh: Callable[[], None]) -> None:
-        """refresh: called in every process before each start, to take over what has changed.
+        """refresh: called in every process before each run, to take over what has changed.
 
         Raises: OSError where the system refuses another process.
         """
-        self._start, self._refresh, self._shards, self._processes = start, refresh, shards, processes
-        self._own = range(0, shards, processes)
-        self._programs: list[ShardProgram] = []
         fork = multiprocessing.get_context("fork")
-        self._mailboxes: list[Mailbox] = []
+        self._begin = [rendezvous.signal() for _ in range(1, processes)]
+        self._errors, errors = fork.Pipe(duplex=False)
+        self._failure = mmap.mmap(-1, 1)
+        self._error_handling = np.geterr()
         self._others: list[Any] = []
-        for p in range(1, min(processes, shards)):
-            here, there = Mailbox.pair()
-            work = partial(_serve, there, start, range(p, shards, processes), refresh, os.getpid())
+        others, owner, meetings = self._others, os.getpid(), Rendezvous(processes)
+
+        def is_there() -> bool:
+            return os.getppid() == owner
+
+        def member(number: int, are_there: Callable[[], bool]) -> _Member:
+            own = range(number, shards, processes)
+            return _Member(number, own, start, refresh, meetings, self._failure, are_there)
+
+        self._own = member(0, lambda: all(other.is_alive() for other in others))
+        self._finalizer = weakref.finalize(self, _dismiss, others, owner)
+        for p, begin in enumerate(self._begin, start=1):
+            work = partial(_serve, member(p, is_there), begin, is_there, errors)
             process = fork.Process(target=work, daemon=True)
             with warnings.catch_warnings():
-                # Forking beside other threads is safe for what is done there: NumPy, and pipes of its own.
+                # Forking beside other threads is safe for what is done there: NumPy, and semaphores.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
-            self._mailboxes.append(here)
-            self._others.append(process)
-        self._finalizer = weakref.finalize(self, _dismiss, self._others, os.getpid())
+            others.append(process)
 
-    def start(self, rng: RandomGenerator | None) -> list[Exchange]:
-        """See `Crew.start`."""
-        self._tell("start", None)
-        self._refresh()
-        self._programs = [self._start(number, rng) for number in self._own]
-        return self._advance(None)
+    @property
+    def is_current(self) -> bool:
+        """See `Crew.is_current`: processes have it from when they were forked."""
+        return np.geterr() == self._error_handling
 
-    def proceed(self, answer: Any) -> list[Exchange]:
-        """See `Crew.proceed`."""
-        self._tell("answer", answer)
-        return self._advance(answer)
+    def run(self, rng: RandomGenerator | None) -> None:
+        """See `Crew.run`.
 
-    def _tell(self, kind: str, answer: Any) -> None:
-        """Set the other processes to work."""
-        for mailbox in self._mailboxes:
-            mailbox.send((kind, answer))
-
-    def _advance(self, answer: Any) -> list[Exchange]:
-        """Do here what they do, and wait for them."""
-        reached: list[Exchange | None] = [None] * self._shards
+        Raises: what was raised in any of the processes, of several that of this one; EOFError when another
+                one has ended.
+        """
+        for begin in self._begin:
+            begin.release()
         try:
-            reached[:: self._processes] = [_advance(program, answer) for program in self._programs]
-        finally:
-            # Also after an error: nobody may still be writing to memory that is used again.
-            replies = [
-                mailbox.receive(other.is_alive)
-                for mailbox, other in zip(self._mailboxes, self._others, strict=True)
-            ]
-        for p, reply in enumerate(replies, start=1):
-            if isinstance(reply, BaseException):
-                raise reply
-            reached[p :: self._processes] = [
-                None if part is None else Exchange(part, _nothing) for part in reply
-            ]
-        return [exchange for exchange in reached if exchange is not None]
+            self._own.run(rng)
+        except _FailedElsewhereError:
+            raise self._errors.recv() from None
+        except BaseException:
+            self._own.fail()
+            raise
+
+    def close(self) -> None:
+        """See `Crew.close`."""
+        self._finalizer()
+
+
+class _FailedElsewhereError(Exception):
+    """The work of another process has failed, and so has the step."""
+
+
+class _Member:
+    """One process of a crew."""
+
+    def __init__(
+        self, number: int, shards: Sequence[int], start: Start, refresh: Callable[[], None],
+        meetings: Rendezvous, failure: mmap.mmap, are_there: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        """failure: a byte that all see, 1 when any has failed. are_there: whether the others are."""
+        self._number, self._shards, self._start, self._refresh = number, shards, start, refresh
+        self._meetings, self._failure, self._are_there = meetings, failure, are_there
+
+    def run(self, rng: RandomGenerator | None) -> None:
+        """Run this process's programs, meeting the others, to their end."""
+        self._refresh()
+        programs = [self._start(number, rng) for number in self._shards]
+        answer = None
+        while (meeting := [_advance(program, answer) for program in programs][0]) is not None:
+            self._meet()
+            answer = None
+            if not meeting.once or self._number == 0:
+                answer = meeting.merge()
+            if meeting.once:
+                self._meet()
+        self._meet()
+
+    def fail(self) -> None:
+        """Have all others fail when they next meet."""
+        self._failure[0] = 1
+        self._meetings.arrive(self._number)
+
+    def _meet(self) -> None:
+        self._meetings.arrive(self._number)
+        self._meetings.wait(self._number, self._are_there)
+        if self._failure[0]:
+            raise _FailedElsewhereError
 
 
 def can_fork() -> bool:
@@ -133,42 +188,38 @@ def can_fork() -> bool:
     return sys.platform == "linux" and not multiprocessing.current_process().daemon
 
 
-def _advance(program: ShardProgram, answer: Any) -> Exchange | None:
-    """Run a program to its next exchange; None at its end."""
+def _advance(program: ShardProgram, answer: Any) -> Meeting | None:
+    """Run a program to its next meeting; None at its end."""
     try:
         return program.send(answer)
     except StopIteration:
         return None
 
 
-def _nothing(part: Part) -> None:
-    """What a part that came from elsewhere is finished with: nothing, that is done by the first shard's."""
-
-
 def _serve(
-    mailbox: Mailbox,
-    start: Start,
-    shards: Sequence[int],
-    refresh: Callable[[], None],
-    parent: int,
+    member: _Member, begin: Semaphore, is_there: Callable[[], bool], errors: Connection
 ) -> None:
-    """What a forked process does until it is dismissed."""
+    """What a forked process does until it is dismissed, or something has failed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
-    programs: list[ShardProgram] = []
-    with threadpool_limits(1, user_api="blas"), np.errstate(all="ignore"):
+    with threadpool_limits(1, user_api="blas"), suppress(EOFError, _FailedElsewhereError):
         while True:
+            rendezvous.wait(begin, is_there)
             try:
-                kind, answer = mailbox.receive(lambda: os.getppid() == parent)
-            except EOFError:
+                member.run(None)
+            except (EOFError, _FailedElsewhereError):
+                raise
+            except BaseException as error:
+                _report(error, errors)
+                member.fail()
                 return
-            try:
-                if kind == "start":
-                    refresh()
-                    programs = [start(number, None) for number in shards]
-                reached = [_advance(program, answer) for program in programs]
-                mailbox.send([exchange and exchange.part for exchange in reached])
-            except BaseException as error:  # it is raised again in the first process
-                mailbox.send(RuntimeError(f"in a worker process: {type(error).__name__}: {error}"))
+
+
+def _report(error: BaseException, errors: Connection) -> None:
+    """Send an error to the first process, which raises it."""
+    try:
+        errors.send(error)
+    except Exception:  # there are errors that cannot be pickled
+        errors.send(RuntimeError(f"in a worker process: {type(error).__name__}: {error}"))
 
 
 def _dismiss(processes: Sequence[Any], owner: int) -> None:

@@ -11,8 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from numnist.arrays import Array
 from numnist.engine.batch import BatchWork, shard_bounds
-from numnist.engine.mailbox import shared_memory
-from numnist.engine.memory import Recent, Scratch, aligned
+from numnist.engine.memory import Recent, Scratch, aligned, shared_memory
 from numnist.engine.planner import Plan, plan
 from numnist.engine.stage import Step, run
 from numnist.engine.team import Team
@@ -71,7 +70,7 @@ class Engine:
         self._gradients = self.model.layout.views(self.gradient)
         self._team = Team(self.threads)
         self._scratch = [Scratch() for _ in range(self.threads)]
-        self._batches: Recent[int, BatchWork] = Recent(MOST_SIZES)
+        self._batches: Recent[int, BatchWork] = Recent(MOST_SIZES, BatchWork.close)
         self._predictions: list[Recent[int, Prediction]] = [Recent(MOST_SIZES) for _ in self._scratch]
         # The model's version that evaluation has been derived from, if that has not been overwritten since.
         self._derived_for: int | None = None
@@ -86,6 +85,9 @@ class Engine:
         self._derived_for = None
         with self._blas.limit(limits=1, user_api="blas"):
             batch = self._batches.get(n, self._new_batch)
+            if not batch.is_current:
+                self._batches.forget(n)
+                batch = self._batches.get(n, self._new_batch)
             try:
                 loss, correct = batch(x, q, labels, rng)
             except BaseException:

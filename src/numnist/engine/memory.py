@@ -1,9 +1,10 @@
 """Arrays that are allocated once and written to in every step."""
 
+import mmap
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from math import prod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,8 +26,20 @@ def aligned(shape: Shape, dtype: Any = np.float32) -> Array:
     return array
 
 
+class Allocate(Protocol):
+    """Makes an array: `aligned` or `shared_memory`."""
+
+    def __call__(self, shape: Shape, dtype: Any = np.float32) -> Array: ...
+
+
+def shared_memory(shape: Shape, dtype: Any = np.float32) -> Array:
+    """An array of zeros that processes forked from this one see as it is, and may write to."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    return np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, prod(shape)).reshape(shape)
+
+
 class Scratch:
-    """Memory of one worker for what need not outlive a stretch of work between two exchanges.
+    """Memory of one worker for what need not outlive a stretch of work between two meetings.
 
     The shards and stages that a worker runs, one after another, share it: that keeps it in the worker's
     cache.
@@ -51,19 +64,21 @@ class Scratch:
 class Recent(Generic[K, V]):
     """What was made for the last few keys that were asked for."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, close: Callable[[V], None] = lambda _: None) -> None:
+        """close: called for what is no longer kept."""
+        self._most, self._close = most, close
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K, make: Callable[[K], V]) -> V:
         """What `make(key)` gave when this key was new; with a key too many, the longest unused one goes."""
         if key not in self._values:
             if len(self._values) >= self._most:
-                self._values.popitem(last=False)  # first, so that not both are in memory
+                self.forget(next(iter(self._values)))  # first, so that not both are in memory
             self._values[key] = make(key)
         self._values.move_to_end(key)
         return self._values[key]
 
     def forget(self, key: K) -> None:
         """Make it anew when it is next asked for."""
-        self._values.pop(key, None)
+        if key in self._values:
+            self._close(self._values.pop(key))

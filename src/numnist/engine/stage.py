@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.exchange import Part, ShardProgram
-from numnist.engine.memory import Scratch
+from numnist.engine.meeting import ShardProgram
+from numnist.engine.memory import Allocate, Scratch
 
 Step = Callable[[], object]
 """One call of NumPy with its arguments, bound when memory is allocated.
@@ -19,10 +19,6 @@ Step = Callable[[], object]
 Threads can run Python one at a time only, and who has to wait for that sleeps: so what is done between two
 calls of NumPy must be next to nothing. Making a view takes as long as summing a thousand numbers.
 """
-
-
-Allocate = Callable[[Shape], Array]
-"""Makes an array of float32."""
 
 
 def run(steps: Iterable[Step]) -> None:
@@ -76,7 +72,7 @@ class Ends:
     """Where a shard's values enter and leave a stage, each in the order that the stage takes or gives.
 
     x, y: input and output, kept until the backward pass is done. dx, dy: their gradients, scratch memory that
-    does not outlive an exchange; dx is None where nobody needs it.
+    does not outlive a meeting; dx is None where nobody needs it.
     """
 
     x: Array
@@ -94,14 +90,10 @@ class Work(ABC):
 
     @abstractmethod
     def backward(self) -> ShardProgram:
-        """Fill dx, where there is one, from dy."""
-
-    def part(self) -> Part | None:
-        """What the shard adds to the gradient of the parameters, after `backward`."""
-        return None
+        """Fill dx, where there is one, from dy; put what `Stage.finish` needs where all see it."""
 
     def share(self, gradients: dict[str, Array]) -> None:  # noqa: B027
-        """Write this shard's rows of a gradient that is computed from the whole batch at once."""
+        """Write this shard's rows of a gradient, where each computes some of them for the whole batch."""
 
 
 class Stage(ABC):
@@ -126,22 +118,19 @@ class Stage(ABC):
         """What it is, for `numnist summary`."""
         return type(self).__name__
 
-    shares_rows: bool = False
-    """Whether `Work.share` has enough to do for it to be done by all shards at once."""
-
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive anew what depends on parameters and buffers; called when they have changed."""
 
-    def shared(self, batch: int, allocate: Allocate) -> Any:
-        """What the shards of a batch have in common, or None; `allocate` makes arrays that all can see."""
+    def shared(self, batch: int, shards: int, allocate: Allocate) -> Any:
+        """What so many shards of a batch have in common; `allocate` makes arrays that all can see."""
         return None
 
     @abstractmethod
     def training(self, shard: Shard, shared: Any, ends: Ends) -> Work:
         """The work for one shard in training."""
 
-    def finish(self, shared: Any, part: Any, gradients: dict[str, Array]) -> None:  # noqa: B027
-        """Write the parameters' gradient, from the merged parts of all shards."""
+    def finish(self, shared: Any, gradients: dict[str, Array]) -> None:  # noqa: B027
+        """Write the parameters' gradient, from what all shards have come to, but for rows they share out."""
 
     @abstractmethod
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:

@@ -29,22 +29,19 @@ class Statistics:
         """squared_deviations / (M - 1): the estimate for where the batch came from; running ones keep it."""
         return self.squared_deviations / (self.count - 1)
 
-    def merged(self, other: "Statistics") -> "Statistics":
-        """The statistics of two parts of a batch together.
+    @classmethod
+    def of_parts(cls, counts: Array, means: Array, squared_deviations: Array) -> "Statistics":
+        """The statistics of a batch from those of its parts, s = 1, 2, ...
 
-            delta = mean_2 - mean_1        M = M_1 + M_2
-            mean = mean_1 + delta * M_2 / M        squares = squares_1 + squares_2 + delta² * M_1 * M_2 / M
+            M = sum of M_s        mean = sum of M_s mean_s / M
+            squares = sum of squares_s + M_s (mean_s - mean)²
 
-        Source: Chan, Golub & LeVeque 1983 (see `batch_statistics`), section 2 (pairwise).
+        Shapes: counts (S,); means and squared_deviations (S, C).
+        Source: Chan, Golub & LeVeque 1983 (see `batch_statistics`), section 2.
         """
-        count = self.count + other.count
-        delta = other.mean - self.mean
-        squares = self.squared_deviations + other.squared_deviations
-        return Statistics(
-            count,
-            self.mean + delta * (other.count / count),
-            squares + np.square(delta) * (self.count * other.count / count),
-        )
+        count = counts.sum()
+        mean = counts @ means / count
+        return cls(int(count), mean, squared_deviations.sum(axis=0) + counts @ np.square(means - mean))
 
 
 class Cache(NamedTuple):

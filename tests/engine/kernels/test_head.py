@@ -19,7 +19,7 @@ def test_loss_gradient_and_correct_answers(n: int, classes: int, scale: float, s
     q = rng.uniform(0, 1, (n, classes)).astype(np.float32)
     labels = rng.integers(0, classes, n)
     dlogits = np.full_like(logits, np.nan)
-    loss, correct = Head(logits, dlogits, n + 3)(q, labels).arrays
+    loss, correct = Head(logits, dlogits, n + 3)(q, labels)
 
     mean, cache = softmax_cross_entropy.forward(logits.astype(np.float64), q.astype(np.float64))
     np.testing.assert_allclose(loss, mean * n, rtol=1e-5)
@@ -33,12 +33,12 @@ def test_loss_gradient_and_correct_answers(n: int, classes: int, scale: float, s
 def test_logits_far_apart_neither_overflow_nor_vanish() -> None:
     logits = np.array([[1e4, -1e4, 0], [0, 88, 89]], np.float32)
     dlogits = np.empty_like(logits)
-    loss, _ = Head(logits, dlogits, 2)(np.eye(3, dtype=np.float32)[:2], np.array([0, 1])).arrays
+    loss, _ = Head(logits, dlogits, 2)(np.eye(3, dtype=np.float32)[:2], np.array([0, 1]))
     assert loss == pytest.approx(np.log(1 + np.e), rel=1e-6)
     np.testing.assert_allclose(dlogits[0], 0)
 
 
 def test_the_first_of_equal_logits_is_the_answer() -> None:
     logits = np.zeros((3, 4), np.float32)
-    _, correct = Head(logits, np.empty_like(logits), 3)(np.eye(4, dtype=np.float32)[:3], np.arange(3)).arrays
+    _, correct = Head(logits, np.empty_like(logits), 3)(np.eye(4, dtype=np.float32)[:3], np.arange(3))
     assert correct == 1

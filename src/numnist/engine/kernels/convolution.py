@@ -8,9 +8,11 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.epilogue import Epilogue
-from numnist.engine.stage import Allocate, Order, Stage
+from numnist.engine.meeting import Table
+from numnist.engine.stage import Order, Stage
 from numnist.nn import BatchNorm, Conv2d, MaxPool2d, ReLU
 from numnist.ops import batch_norm, conv2d, max_pool2d, relu
+from numnist.ops.batch_norm import Statistics, require_several
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Normalisation:
 
         y = scale * c + offset,    scale = |weight| / deviation,    offset = bias - scale * mean
 
-    for the output c of the convolution with signed weights and no bias, with `count` values per channel.
+    for the output c of the convolution with signed weights and no bias, with `count` values per channel;
+    where the kernel has taken c relative to a reference, so are mean and offset.
 
     rows: mean, deviation, scale and offset, (4, O), in float64.
     """
@@ -60,12 +63,15 @@ class Normalisation:
 
 @dataclass
 class Shared:
-    """What the whole batch came to, for `finish`: set where the exchanges are finished.
+    """What the shards have in common: tables that all see, and what each process makes of them.
 
-    moments: of the input's patches, where the kernel has them. dweight, dbias: the gradients of |weight| and
-    bias of the normalisation.
+    statistics: of the convolution's output, or of what it follows from. of_norm: the kernel's sums for the
+    gradients of |weight| and bias of the normalisation, dweight and dbias. of_weight: for the rest.
     """
 
+    statistics: Table
+    of_norm: Table
+    of_weight: Table
     normalisation: Normalisation | None = None
     moments: Any = None
     dweight: Array | None = None
@@ -109,10 +115,6 @@ class Convolution(Stage):
         self.bias: Array = np.zeros(O, np.float32)
         self.sign: Array = np.ones(O, np.float32)
 
-    def shared(self, batch: int, allocate: Allocate) -> "Shared":
-        """See `Stage.shared`."""
-        return Shared()
-
     def effective(self, training: bool) -> tuple[Array, Array]:
         """The weight (O, C, KH, KW) that the kernel is to use, and the bias (O,) where it needs one.
 
@@ -129,17 +131,17 @@ class Convolution(Stage):
         """A weight (O, C, KH, KW) times the sign of its channel, which changes nothing in most steps."""
         return weight if self.sign.min() > 0 else weight * self.sign[:, None, None, None]
 
-    def normalise(self, statistics: batch_norm.Statistics) -> Normalisation:
+    def normalise(self, statistics: Statistics, batch: int, reference: Array | float = 0.0) -> Normalisation:
         """The affine map for these statistics of the whole batch; moves the running ones.
 
-        statistics: in float64, of the convolution with signed weights and without bias.
+        statistics: in float64, of the convolution with signed weights and without bias, less `reference`.
+        Raises: ValueError for a single value per channel.
         """
         norm, sign = self.layers.norm, self.sign
         assert norm is not None
-        batch_norm.require_several(statistics.count, self.output_shape)
-        norm.move_running(
-            sign * statistics.mean + self.layers.conv.parameters["bias"], statistics.unbiased_variance
-        )
+        require_several(statistics.count, (batch, *self.output_shape))
+        mean_of_conv = sign * (statistics.mean + reference) + self.layers.conv.parameters["bias"]
+        norm.move_running(mean_of_conv, statistics.unbiased_variance)
         rows = np.empty((4, len(sign)))
         mean, deviation, scale, offset = rows
         mean[...] = statistics.mean

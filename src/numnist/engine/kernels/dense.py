@@ -7,15 +7,15 @@ from functools import partial
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.exchange import ShardProgram
+from numnist.engine.meeting import ShardProgram
 from numnist.engine.kernels.activations import Activation
-from numnist.engine.memory import Scratch
-from numnist.engine.stage import Allocate, Ends, Order, Shard, Stage, Step, Work, run
+from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear
 from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
 
 LARGE = 2**16
-"""Weights from which on it pays to meet once more, and compute the rows of dW side by side."""
+"""Weights from which on it pays to compute the rows of dW side by side: else the others rest earlier."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Dense(Stage):
         self.layer, self.activation, self.path = layer, activation, path
         self.shares_rows = layer.in_features * layer.out_features >= LARGE
 
-    def shared(self, batch: int, allocate: Allocate) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
         """See `Stage.shared`."""
         return Shared(allocate((batch, *self.input_shape)), allocate((batch, *self.output_shape)))
 
@@ -67,6 +67,17 @@ class Dense(Stage):
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
         return DenseWork(self, shard, shared, ends)
+
+    def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
+        """See `Stage.finish`."""
+        if not self.shares_rows:
+            self.write_rows(shared, slice(None), gradients)
+
+    def write_rows(self, shared: Shared, rows: slice, gradients: dict[str, Array]) -> None:
+        """Write these rows of dW and db."""
+        dz = shared.dz[:, rows]
+        np.matmul(dz.T, shared.x, out=gradients[self.path["weight"]][rows])
+        np.add.reduce(dz, axis=0, out=gradients[self.path["bias"]][rows])
 
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
@@ -92,18 +103,17 @@ class DenseWork(Work):
         """See `Work.forward`."""
         run(self._forward)
         return
-        yield  # nothing to exchange, but a program all the same
+        yield  # there is no meeting, but it is a program all the same
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         run(self._backward)
         return
-        yield  # nothing to exchange, but a program all the same
+        yield  # there is no meeting, but it is a program all the same
 
     def share(self, gradients: dict[str, Array]) -> None:
         """See `Work.share`: a share of the rows of dW and db."""
-        O, shard, path = self._stage.output_shape[0], self._shard, self._stage.path  # noqa: E741
-        rows = slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
-        dz = self._shared.dz[:, rows]
-        np.matmul(dz.T, self._shared.x, out=gradients[path["weight"]][rows])
-        np.add.reduce(dz, axis=0, out=gradients[path["bias"]][rows])
+        if self._stage.shares_rows:
+            O, shard = self._stage.output_shape[0], self._shard  # noqa: E741 -- the formula's letter
+            rows = slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
+            self._stage.write_rows(self._shared, rows, gradients)

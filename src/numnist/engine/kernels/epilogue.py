@@ -96,7 +96,7 @@ class EpilogueWork:
         dy: Array,
         keeps: bool,
     ) -> None:
-        """keeps: whether pooled values and do must outlive an exchange; else they are in y and in scratch."""
+        """keeps: whether pooled values and do must outlive a meeting; else they are in y and in scratch."""
         shape = epilogue.shape(n)
         self._phases = phases
         self.blocks = epilogue.blocks(n)

@@ -6,7 +6,6 @@ from types import ModuleType
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.engine.exchange import Sums
 from numnist.engine.memory import aligned
 from numnist.engine.stage import Step, run
 from numnist.ops import softmax_cross_entropy
@@ -39,8 +38,8 @@ class Head:
             partial(np.add.reduce, dlogits, axis=1, keepdims=True, out=total),
         ]
 
-    def __call__(self, q: Array, labels: Array) -> Sums:
-        """Fill dlogits; the shard's sums of the losses and of the correct answers.
+    def __call__(self, q: Array, labels: Array) -> tuple[float, int]:
+        """Fill dlogits; the shard's sum of the losses, and its number of correct answers.
 
         Shapes: q (n, K), distributions; labels (n,), the classes that count as correct.
         """
@@ -50,5 +49,4 @@ class Head:
         dlogits = self._dlogits
         dlogits *= of_all / (self._total * self._batch)
         dlogits -= q / self._batch
-        correct = np.count_nonzero(np.equal(self._answers, labels))
-        return Sums((np.asarray(loss), np.asarray(correct)))
+        return loss, int(np.count_nonzero(np.equal(self._answers, labels)))

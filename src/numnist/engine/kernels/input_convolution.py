@@ -1,41 +1,25 @@
 """The first convolution of a network, with what follows it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from numnist.arrays import Array
-from numnist.engine.exchange import Exchange, ShardProgram, Sums
 from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
 from numnist.engine.kernels.epilogue import EpilogueWork
+from numnist.engine.kernels.patch_moments import Moments, PatchMoments
+from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
-from numnist.engine.memory import Scratch, aligned
+from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.memory import Allocate, Scratch, aligned
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops.batch_norm import Statistics
 
 
-@dataclass(frozen=True)
-class PatchMoments:
-    """Mean p̄ (K,) and summed outer products S (K, K) of the deviations of `count` patches, in float64."""
-
-    count: int
-    mean: Array
-    deviations: Array
-
-    def merged(self, other: "PatchMoments") -> "PatchMoments":
-        """The moments of both: the rule of `Statistics.merged`, for vectors."""
-        count = self.count + other.count
-        delta = other.mean - self.mean
-        weight = self.count * other.count / count
-        return PatchMoments(
-            count,
-            self.mean + delta * (other.count / count),
-            self.deviations + other.deviations + weight * np.outer(delta, delta),
-        )
+CANCELLING = 2**9
+"""A variance this much smaller than if the taps were uncorrelated has lost so much of float32's precision."""
 
 
 class InputConvolution(Convolution):
@@ -62,8 +46,8 @@ class InputConvolution(Convolution):
         dW = scale * (D - dbias p̄ - (dweight_norm / deviation) W S/M)
 
     where do, the gradient behind the normalisation, is 0 in three of four positions where pooling follows.
-    Pixels are taken relative to the shard's first one: a batch of one constant value is then
-    exactly 0. Where var is far smaller than |W|² times that of the pixels, products in float32 still cancel.
+    S is computed in float32, of pixels relative to one in the middle of them; and once more in float64 where
+    W (S/M) Wᵀ cancels, as it does for a filter that is all but blind to the images.
     """
 
     INPUT_ORDER: ClassVar[Order] = Order.IMAGES
@@ -75,8 +59,6 @@ class InputConvolution(Convolution):
         super().__init__(*arguments)
         conv = self.layers.conv
         self.K = conv.in_channels * conv.kernel_size**2
-        self.pairs = _row_pairs(conv.kernel_size, conv.in_channels * conv.kernel_size)
-        self.ranges = _row_ranges(conv.kernel_size, self.input_shape[1] + 2 * conv.padding)
         self.weight: Array = aligned((self.K, conv.out_channels))
 
     def refresh(self, training: bool) -> None:
@@ -92,13 +74,19 @@ class InputConvolution(Convolution):
         KH = KW = self.layers.conv.kernel_size
         return weight.reshape(KH, -1, KW, weight.shape[1]).transpose(3, 1, 0, 2)
 
+    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
+        """See `Stage.shared`."""
+        K, O = self.weight.shape  # noqa: E741 -- the formula's letter
+        statistics = Table(shards, allocate, (), (K,), (K, K))
+        return Shared(statistics, Table(shards, allocate), Table(shards, allocate, (K, O), (O,)))
+
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
         return InputConvolutionWork(self, shard, shared, ends)
 
-    def finish(self, shared: Shared, part: Sums, gradients: dict[str, Array]) -> None:
+    def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`; the formulas are those of the class."""
-        D, dbias = part.arrays
+        D, dbias = shared.of_weight.sums()
         if shared.normalisation is None:
             gradients[self.path["weight"]][...] = self.restore(D)
             gradients[self.path["bias"]][...] = dbias
@@ -112,9 +100,14 @@ class InputConvolution(Convolution):
         gradients[self.path["weight"]][...] = self.restore(dW)
         self.write_normalisation(dweight, dbias, gradients)
 
+    def patches(self, n: int, x: Array) -> Patches:
+        """Those of n samples x, and how to fill them."""
+        conv, epilogue = self.layers.conv, self.epilogue
+        return Patches(x, conv.kernel_size, conv.padding, epilogue.k, epilogue.rows, epilogue.columns)
+
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
-        patches = Patches(self, n, x)
+        patches = self.patches(n, x)
         phases = scratch.array("phases", self.epilogue.phases_shape(n))
         steps = list(patches.unroll)
         for block in self.epilogue.blocks(n):
@@ -122,98 +115,17 @@ class InputConvolution(Convolution):
         return [*steps, *self.epilogue.affine(phases[0, 0], self.bias, y)]
 
 
-class Patches:
-    """The array U of `InputConvolution` for n samples, and the steps that fill it from x, less `shift`."""
-
-    def __init__(self, stage: InputConvolution, n: int, x: Array) -> None:
-        conv, (C, H, W) = stage.layers.conv, stage.input_shape
-        KH, KW, p = conv.kernel_size, conv.kernel_size, conv.padding
-        k, columns = stage.epilogue.k, stage.epilogue.columns
-        Hp, Wp = H + 2 * p, W + 2 * p
-        self.k, self.n, self.rows, self.columns = k, n, stage.epilogue.rows, columns
-        self.shape = (KH, C * KW)
-        self.shift = np.zeros((), np.float32)
-
-        # The padded image, samples innermost, and as it is read for U: [b, h, c, v, w, n].
-        padded = aligned((Hp, C, Wp, n))
-        row, channel, column, one = padded.strides
-        windows = as_strided(
-            padded,
-            (k, Hp, C, KW, columns, n),
-            (column, row, channel, column, k * column, one),
-            writeable=False,
-        )
-        # KH - 1 rows of zeros below, so that every row has KH rows from it on.
-        self.U = aligned((k, Hp + KH - 1, C, KW, columns, n))
-        self.U[:, Hp:] = 0
-        inside = padded[p : p + H, :, p : p + W]
-        self.unroll: list[Step] = [
-            partial(np.subtract, x.transpose(2, 1, 3, 0), self.shift, out=inside),
-            partial(np.copyto, self.U[:, :Hp], windows),
-        ]
-        if p:
-            zero = np.zeros((), np.float32)
-            self.unroll.insert(0, partial(np.subtract, zero, self.shift, out=padded))
-
-    def matrices(self, block: slice) -> Array:
-        """View [a, b, i, (w,n), (u,c,v)]: the patches for the outputs of each phase in row i."""
-        U = self.U[:, :, :, :, block]
-        part, row, _, tap, _, one = U.strides
-        KH, taps = self.shape
-        positions = U.shape[4] * self.n
-        shape = (self.k, self.k, self.rows, positions, KH * taps)
-        return as_strided(U, shape, (row, part, self.k * row, one, tap), writeable=False)
-
-    def outputs(self, phases: Array, block: slice) -> Array:
-        """View of the phases [a, b, i, (w,n), o]."""
-        of_block = phases[:, :, block]
-        return of_block.reshape(self.k, self.k, -1, *of_block.shape[4:]).swapaxes(2, 3)
-
-    def product(self, weight: Array, phases: Array, block: slice) -> Step:
-        """The step that fills a block of columns of the phases: the patches' products with the weight."""
-        return partial(np.matmul, self.matrices(block), weight, out=self.outputs(phases, block))
-
-
-class Moments:
-    """Computes the moments of the patches of one shard."""
-
-    def __init__(self, stage: InputConvolution, patches: Patches) -> None:
-        k, KH, taps = patches.k, *patches.shape
-        Hp = stage.ranges.shape[1]
-        positions = patches.columns * patches.n
-        lines = patches.U.reshape(k, -1, taps, positions)
-        part, row, tap, one = lines.strides
-        below = as_strided(lines, (k, Hp, positions, KH * taps), (part, row, one, tap), writeable=False)
-        # products[b, h, t, (d,t')] = sum over positions of U[b, h, t] U[b, h+d, t'], with t = (c,v).
-        products = np.empty((k, Hp, taps, KH * taps), np.float32)
-        sums = np.empty((k, Hp, taps), np.float32)
-        self._steps: list[Step] = [
-            partial(np.matmul, lines[:, :Hp], below, out=products),
-            partial(np.matmul, lines[:, :Hp], np.ones(positions, np.float32), out=sums),
-        ]
-        self._products, self._sums = products.reshape(k, Hp, -1), sums
-        self._ranges, self._pairs = stage.ranges, stage.pairs
-        self._count = k * k * patches.rows * positions
-        self._shift = patches.shift
-
-    def __call__(self) -> PatchMoments:
-        """The moments of what U holds now."""
-        run(self._steps)
-        mean = (self._ranges @ np.add.reduce(self._sums, axis=0, dtype=np.float64)).reshape(-1) / self._count
-        by_pair = self._ranges @ np.add.reduce(self._products, axis=0, dtype=np.float64)
-        deviations = by_pair.reshape(-1)[self._pairs] - self._count * np.outer(mean, mean)
-        return PatchMoments(self._count, mean + self._shift, deviations)
-
-
 class InputConvolutionWork(Work):
     """The work of an `InputConvolution` for one shard."""
 
     def __init__(self, stage: InputConvolution, shard: Shard, shared: Shared, ends: Ends) -> None:
         n, scratch, epilogue = shard.size, shard.scratch, stage.epilogue
-        self._stage, self._shared, self._x = stage, shared, ends.x
-        self._patches = patches = Patches(stage, n, ends.x)
-        self._moments = None if stage.layers.norm is None else Moments(stage, patches)
-        # What is written here is read before the next exchange, forwards and backwards.
+        self._stage, self._shared, self._shard = stage, shared, shard
+        self._patches = patches = stage.patches(n, ends.x)
+        self._moments = None
+        if stage.layers.norm is not None:
+            self._moments = Moments(patches, partial(shared.statistics.put, shard.number))
+        # What is written here is read before the next meeting, forwards and backwards.
         phases = scratch.array("phases", epilogue.phases_shape(n))
         self._epilogue = EpilogueWork(
             epilogue, n, scratch, phases=phases, dphases=phases, y=ends.y, dy=ends.dy, keeps=False
@@ -221,75 +133,73 @@ class InputConvolutionWork(Work):
         blocks, k, O = self._epilogue.blocks, epilogue.k, epilogue.channels  # noqa: E741 -- the formula's letter
         dweights = scratch.array("dweight", (len(blocks), k, k, epilogue.rows, stage.K, O))
         self._forward: list[Step] = []
+        # Of each block: how its phases' gradient is filled, and what is to be multiplied with what then.
+        self._factors: list[tuple[Sequence[Step], Array, Array]] = []
         self._backward: list[Step] = []
         for i, block in enumerate(blocks):
             self._forward += [patches.product(stage.weight, phases, block), *self._epilogue.pool[i]]
             adjoint = patches.matrices(block).swapaxes(-1, -2), patches.outputs(phases, block)
-            self._backward += [
-                *self._epilogue.pool_backward[i],
-                partial(np.matmul, *adjoint, out=dweights[i]),
-            ]
+            fill = self._epilogue.pool_backward[i]
+            self._factors.append((fill, *adjoint))
+            self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights[i])]
+        self._is_cancelling = False
         self._dbias = ColumnSums(self._epilogue.do)
         partial_sums = dweights.reshape(-1, stage.K * O)
         self._sum_dweights = partial(np.matmul, np.ones(len(partial_sums), np.float32), partial_sums)
-        self._part: Sums | None = None
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
-        stage, patches = self._stage, self._patches
+        stage, patches, moments = self._stage, self._patches, self._moments
         scale, offset = None, stage.bias
-        if self._moments is None:
-            run(patches.unroll)
-        else:
-            patches.shift[...] = self._x[0, 0, 0, 0]
-            run(patches.unroll)
-            norm: Normalisation = yield Exchange(self._moments(), self._normalise)
+        if moments is not None:
+            patches.choose_shift()
+        run(patches.unroll)
+        if moments is not None:
+            moments.put(np.float32)
+            norm: Normalisation | None = yield Meeting(self._normalise)
+            self._is_cancelling = norm is None
+            if norm is None:
+                moments.put(np.float64)
+                norm = yield Meeting(partial(self._normalise, is_precise=True))
+            assert norm is not None
             # The weight sees pixels relative to the shift, so its output lacks shift * (sum of the taps).
             lacking = float(patches.shift) * stage.weight.sum(axis=0, dtype=np.float64)
             scale, offset = norm.scale, norm.offset + norm.scale * lacking
         run(self._forward)
         self._epilogue.affine(scale, offset)
 
-    def _normalise(self, moments: PatchMoments) -> Normalisation:
-        """The affine map that follows from the moments of the whole batch."""
+    def _normalise(self, is_precise: bool = False) -> Normalisation | None:
+        """The affine map that follows from the moments of the whole batch; None if they must be better."""
+        moments = PatchMoments.of_parts(*self._shared.statistics.columns)
         W = self._stage.weight.astype(np.float64)
         squares = (W * (moments.deviations @ W)).sum(axis=0)
+        if not is_precise:
+            uncorrelated = moments.deviations.diagonal() @ np.square(W)
+            if (squares * CANCELLING < uncorrelated).any():
+                return None
         statistics = Statistics(moments.count, moments.mean @ W, np.maximum(squares, 0))
         self._shared.moments = moments
-        self._shared.normalisation = self._stage.normalise(statistics)
+        self._shared.normalisation = self._stage.normalise(statistics, self._shard.batch)
         return self._shared.normalisation
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`; there is no dx."""
         self._epilogue.relu_backward()
         dbias = self._dbias()
-        run(self._backward)
-        D = self._sum_dweights().astype(np.float64).reshape(self._stage.K, -1)
+        D = self._products_with_do()
         # As if the pixels had not been shifted.
-        self._part = Sums((D + float(self._patches.shift) * dbias, dbias))
+        D += float(self._patches.shift) * dbias
+        self._shared.of_weight.put(self._shard.number, D, dbias)
         return
-        yield  # nothing to exchange, but a program all the same
+        yield  # there is no meeting, but it is a program all the same
 
-    def part(self) -> Sums | None:
-        """See `Work.part`."""
-        return self._part
-
-
-def _row_pairs(KH: int, taps: int) -> Array:
-    """For each pair of taps (u,t), (u',t') of a patch, where to look among products [u, t, d, t'] of rows.
-
-    The product of rows u and u' is found at the upper one of them, with d = |u' - u|.
-
-    Shapes: t and t' count the `taps` of a row -> (K, K), K = KH * taps.
-    """
-    u, t, u2, t2 = np.indices((KH, taps, KH, taps))
-    upper, d = np.minimum(u, u2), abs(u2 - u)
-    of_upper, of_lower = np.where(u <= u2, t, t2), np.where(u <= u2, t2, t)
-    index: Array = ((upper * taps + of_upper) * KH + d) * taps + of_lower
-    return index.reshape(KH * taps, KH * taps)
-
-
-def _row_ranges(KH: int, Hp: int) -> Array:
-    """Which rows a kernel's row u meets: 1 for rows u to u + Hp - KH, else 0. Shape (KH, Hp)."""
-    u, h = np.indices((KH, Hp))
-    return ((h >= u) & (h <= u + Hp - KH)).astype(np.float64)
+    def _products_with_do(self) -> Array:
+        """D of the class, (K, O), in float64; from products in float64 too where those with W cancel."""
+        if not self._is_cancelling:
+            run(self._backward)
+            return self._sum_dweights().astype(np.float64).reshape(self._stage.K, -1)
+        D = np.zeros(self._stage.weight.shape)
+        for fill, patches, do in self._factors:
+            run(fill)
+            D += np.add.reduce(np.matmul(patches, do, dtype=np.float64), axis=(0, 1, 2))
+        return D

@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.exchange import Exchange, Part, Rows, ShardProgram, Sums
-from numnist.engine.memory import Scratch
-from numnist.engine.stage import Allocate, Ends, Order, Shard, Stage, Step, Work
+from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work
 from numnist.nn import Gradients, Layer
 
 
 @dataclass
 class Shared:
-    """What the layer gave for the whole batch, where it needs the whole batch."""
+    """What the shards have in common.
 
+    of_parameters: what each adds to the gradients, in the order of `Operation.path`, of a layer that goes
+    sample by sample. For one that needs the whole batch: x and y, the values of all, and later their
+    gradients; cache and gradients, which it leaves in the first process.
+    """
+
+    of_parameters: Table | None = None
+    x: Array | None = None
+    y: Array | None = None
     cache: Any = None
     gradients: Gradients = field(default_factory=dict)
 
@@ -49,18 +57,27 @@ class Operation(Stage):
         """See `Stage.label`."""
         return f"Operation ({type(self.layer).__name__}{'' if self.layer.per_sample else ', gathered'})"
 
-    def shared(self, batch: int, allocate: Allocate) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
         """See `Stage.shared`."""
-        return Shared()
+        if self.layer.per_sample:
+            shapes = [self.layer.parameters[name].shape for name in self.path]
+            return Shared(of_parameters=Table(shards, allocate, *shapes))
+        shapes = [
+            order.shape(batch, shape)
+            for order, shape in ((self.takes, self.input_shape), (self.gives, self.output_shape))
+        ]
+        return Shared(x=allocate(shapes[0]), y=allocate(shapes[1]))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
         kind = PerSampleWork if self.layer.per_sample else GatheredWork
         return kind(self, shard, shared, ends)
 
-    def finish(self, shared: Shared, part: Sums | None, gradients: dict[str, Array]) -> None:
+    def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
-        own = shared.gradients if part is None else dict(zip(self.path, part.arrays, strict=True))
+        own = shared.gradients
+        if shared.of_parameters is not None:
+            own = dict(zip(self.path, shared.of_parameters.sums(), strict=True))
         for name, path in self.path.items():
             gradients[path][...] = own[name]
 
@@ -76,56 +93,60 @@ class PerSampleWork(Work):
     """The work of an `Operation` for one shard, on its own."""
 
     def __init__(self, stage: Operation, shard: Shard, shared: Shared, ends: Ends) -> None:
-        self._stage, self._ends = stage, ends
+        self._stage, self._shard, self._ends = stage, shard, ends
+        assert shared.of_parameters is not None
+        self._of_parameters = shared.of_parameters
         self._cache: Any = None
-        self._part: Sums | None = None
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         self._ends.y[...], self._cache = self._stage.layer.forward(self._ends.x, True, None)
         return
-        yield  # nothing to exchange, but a program all the same
+        yield  # there is no meeting, but it is a program all the same
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         dx, gradients = self._stage.layer.backward(self._ends.dy, self._cache)
         self._cache = None
-        self._part = Sums(tuple(gradients[name] for name in self._stage.path))
+        self._of_parameters.put(self._shard.number, *(gradients[name] for name in self._stage.path))
         if self._ends.dx is not None:
             self._ends.dx[...] = dx
         return
-        yield  # nothing to exchange, but a program all the same
-
-    def part(self) -> Part | None:
-        """See `Work.part`."""
-        return self._part
+        yield  # there is no meeting, but it is a program all the same
 
 
 class GatheredWork(Work):
     """The work of an `Operation` for one shard, where the first of them does it for all."""
 
     def __init__(self, stage: Operation, shard: Shard, shared: Shared, ends: Ends) -> None:
-        self._layer, self._shard, self._shared, self._ends = stage.layer, shard, shared, ends
+        assert shared.x is not None
+        assert shared.y is not None
+        self._layer, self._shared, self._ends = stage.layer, shared, ends
+        # All samples, and this shard's: values on the way forward, gradients on the way back.
+        self._all = shared.x, shared.y
+        self._x, self._y = shared.x[shard.samples], shared.y[shard.samples]
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
+        x, y = self._all
 
-        def whole(rows: Rows) -> Array:
-            y, self._shared.cache = self._layer.forward(rows.together(), True, rng)
-            return y
+        def whole() -> None:
+            y[...], self._shared.cache = self._layer.forward(x, True, rng)
 
-        y = yield Exchange(Rows((self._ends.x,)), whole)
-        self._ends.y[...] = y[self._shard.samples]
+        self._x[...] = self._ends.x
+        yield Meeting(whole, once=True)
+        self._ends.y[...] = self._y
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
+        dx, dy = self._all
 
-        def whole(rows: Rows) -> Array:
-            dx, self._shared.gradients = self._layer.backward(rows.together(), self._shared.cache)
+        def whole() -> None:
+            # The cache may hold on to x, in the place of dx: the layer has done with it when dx is written.
+            dx[...], self._shared.gradients = self._layer.backward(dy, self._shared.cache)
             self._shared.cache = None
-            return dx
 
-        # A copy: dy is scratch memory, which the next shard of this worker overwrites before all are here.
-        dx = yield Exchange(Rows((self._ends.dy.copy(),)), whole)
+        self._y[...] = self._ends.dy
+        yield Meeting(whole, once=True)
         if self._ends.dx is not None:
-            self._ends.dx[...] = dx[self._shard.samples]
+            self._ends.dx[...] = self._x

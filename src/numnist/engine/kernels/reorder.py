@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.exchange import ShardProgram
+from numnist.engine.meeting import ShardProgram
 from numnist.engine.memory import Scratch
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work
 from numnist.ops import flatten
@@ -59,11 +59,11 @@ class ReorderWork(Work):
         """See `Work.forward`."""
         self._forward()
         return
-        yield  # nothing to exchange, but a program all the same
+        yield  # there is no meeting, but it is a program all the same
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         if self._backward is not None:
             self._backward()
         return
-        yield  # nothing to exchange, but a program all the same
+        yield  # there is no meeting, but it is a program all the same

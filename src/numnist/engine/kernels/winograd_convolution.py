@@ -8,19 +8,20 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from numnist.arrays import Array
-from numnist.engine.exchange import Exchange, ShardProgram, Sums
 from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
+from numnist.engine.kernels.direct_convolution import fill_phases
 from numnist.engine.kernels.epilogue import EpilogueWork
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
 from numnist.engine.kernels.winograd_geometry import Geometry, along_columns
-from numnist.engine.memory import Scratch, aligned
+from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.memory import Allocate, Scratch, aligned
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.engine.winograd import MOST_POINTS
 from numnist.ops.batch_norm import Statistics
 
-CANCELLING = 32
-"""A difference this much smaller than what it is taken from has lost 5 of float32's 24 bits."""
+CANCELLING = 128
+"""Where the mean is so much larger than the deviation (squared), the error of the transforms shows."""
 
 
 class WinogradConvolution(Convolution):
@@ -87,19 +88,26 @@ class WinogradConvolution(Convolution):
         taps = np.ascontiguousarray(taps, np.float32).reshape(len(taps), -1)
         np.matmul(self.G, taps, out=out.reshape(self.geometry.P, -1))
 
+    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
+        """See `Stage.shared`; what is put at each meeting is what the methods of the work say."""
+        g = self.geometry
+        sums, taps = Table(shards, allocate, (g.O,), (g.O,)), (g.r, g.r * g.C * g.O)
+        statistics = Table(shards, allocate, (), (g.O,), (g.O,))
+        return Shared(statistics, sums, Table(shards, allocate, taps, dtype=np.float32))
+
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
         return WinogradConvolutionWork(self, shard, shared, ends)
 
-    def finish(self, shared: Shared, part: Sums, gradients: dict[str, Array]) -> None:
+    def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
-        dtaps, dbias = part.arrays
+        [dtaps] = shared.of_weight.sums()
         dW = gradients[self.path["weight"]]
         g = self.geometry
         dW[...] = dtaps.reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0)
         dW[...] = self.signed(dW)
         if shared.normalisation is None:
-            gradients[self.path["bias"]][...] = dbias
+            _, gradients[self.path["bias"]][...] = shared.of_norm.sums()
         else:
             assert shared.dweight is not None
             assert shared.dbias is not None
@@ -144,11 +152,11 @@ class WinogradConvolutionWork(Work):
 
     def __init__(self, stage: WinogradConvolution, shard: Shard, shared: Shared, ends: Ends) -> None:
         n, scratch, epilogue = shard.size, shard.scratch, stage.epilogue
-        self._stage, self._shared = stage, shared
+        self._stage, self._shared, self._shard, self._x = stage, shared, shard, ends.x
         self._has_norm = stage.layers.norm is not None
         self._norm: Normalisation | None = None
         shape = epilogue.phases_shape(n)
-        # With a normalisation the output of the convolution is needed again, behind an exchange.
+        # With a normalisation the output of the convolution is needed again, behind a meeting.
         self._phases = aligned(shape) if self._has_norm else scratch.array("phases", shape)
         dphases = scratch.array("dphases", shape)
         self._products = Products(stage, n, scratch, ends.x, self._phases)
@@ -166,7 +174,6 @@ class WinogradConvolutionWork(Work):
         if self._has_norm:
             self._bind_normalisation(dphases)
         self._backward = self._adjoint(n, scratch, dphases, ends.dx)
-        self._part: Sums | None = None
 
     def _bind_normalisation(self, centred: Array) -> None:
         """Bind the steps that need all of the convolution's output; `centred` is scratch of its shape."""
@@ -174,8 +181,6 @@ class WinogradConvolutionWork(Work):
         self._tiles = tiles = Tile(c, count=3)
         first, second, third = tiles.values
         self._sum, self._squares = ColumnSums(c), ColumnSums(c, c)
-        self._centred_squares = ColumnSums(centred, centred)
-        self._centre = partial(np.subtract, tiles.rows(c), first, out=tiles.rows(centred))
         self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled)
         do, rows = tiles.rows(epilogue.do), tiles.rows(c)
         self._scale_do = partial(np.multiply, do, first, out=do)
@@ -240,52 +245,68 @@ class WinogradConvolutionWork(Work):
         run(self._products.steps)
         scale, offset = None, self._stage.bias
         if self._has_norm:
-            norm: Normalisation = yield Exchange(self._statistics(), self._normalise)
+            self._put_statistics()
+            norm: Normalisation | Array = yield Meeting(self._normalise)
+            if not isinstance(norm, Normalisation):
+                reference = norm
+                self._recompute(reference)
+                self._put_statistics()
+                norm = yield Meeting(partial(self._normalise, reference))
+                assert isinstance(norm, Normalisation)
             self._norm, scale, offset = norm, norm.scale, norm.offset
         for steps in self._epilogue.pool:
             run(steps)
         self._epilogue.affine(scale, offset)
 
-    def _statistics(self) -> Statistics:
-        """Those of the shard: sum of (c - mean)² = sum of c² - count * mean², unless that would cancel.
-
-        Where the mean is large against the deviation, the squares are summed once more, without the mean.
-        """
+    def _put_statistics(self) -> None:
+        """Put those of the shard: count, mean, and sum of (c - mean)² = sum of c² - count * mean²."""
         count = self._phases.size // self._stage.geometry.O
         mean = self._sum() / count
-        squares = self._squares()
-        deviations = squares - count * np.square(mean)
-        if (deviations * CANCELLING < squares).any():
-            mean = mean.astype(np.float32)  # the very numbers that are subtracted
-            self._tiles.set(mean, mean, mean)
-            self._centre()
-            mean, deviations = mean.astype(np.float64), self._centred_squares()
-        return Statistics(count, mean, deviations)
+        self._shared.statistics.put(
+            self._shard.number, count, mean, self._squares() - count * np.square(mean)
+        )
 
-    def _normalise(self, statistics: Statistics) -> Normalisation:
-        """The affine map that follows from the statistics of the whole batch."""
-        self._shared.normalisation = self._stage.normalise(statistics)
+    def _normalise(self, reference: Array | None = None) -> Normalisation | Array:
+        """The affine map that follows from the statistics of the whole batch.
+
+        Where the mean is far larger than the deviation, c in float32 is not good enough. What is returned
+        then is a reference (O,) near the mean; c is to be computed anew, less that, and this called again.
+        """
+        statistics = Statistics.of_parts(*self._shared.statistics.columns)
+        norm = self._stage.layers.norm
+        assert norm is not None
+        if reference is None:
+            if (np.square(statistics.mean) > CANCELLING * (statistics.biased_variance + norm.eps)).any():
+                return np.asarray(statistics.mean)
+            reference = np.zeros(())
+        self._shared.normalisation = self._stage.normalise(statistics, self._shard.batch, reference)
         return self._shared.normalisation
+
+    def _recompute(self, reference: Array) -> None:
+        """Fill the phases without transforms, in float64, less the reference."""
+        weight, _ = self._stage.effective(training=True)
+        fill_phases(self._phases, self._x, weight, self._stage.geometry.padding, reference)
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
-        epilogue = self._epilogue
+        epilogue, shared, number = self._epilogue, self._shared, self._shard.number
         epilogue.relu_backward()
-        dbias = self._dbias()
         if self._has_norm:
-            sums = Sums((self._products_with_do(), dbias))
-            dweight_norm, dbias_norm = yield Exchange(sums, self._normalisation_gradients)
+            shared.of_norm.put(number, self._products_with_do(), self._dbias())
+            dweight_norm, dbias_norm = yield Meeting(self._normalisation_gradients)
             self._scale_do_and_maps(dweight_norm, dbias_norm)
+        else:
+            shared.of_norm.put(number, 0, self._dbias())
         for steps in epilogue.pool_backward:
             run(steps)
         if self._has_norm:
             run(self._through_statistics)
         run(self._backward)
-        self._part = Sums((self._stage.G.T @ self._sum_dU(), dbias))
+        shared.of_weight.put(number, self._stage.G.T @ self._sum_dU())
 
-    def _normalisation_gradients(self, sums: Sums) -> tuple[Array, Array]:
+    def _normalisation_gradients(self) -> tuple[Array, Array]:
         """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
-        products, dbias = sums.arrays
+        products, dbias = self._shared.of_norm.sums()
         norm, shared = self._shared.norm, self._shared
         shared.dweight, shared.dbias = (products - norm.mean * dbias) / norm.deviation, dbias
         return shared.dweight, shared.dbias
@@ -301,7 +322,3 @@ class WinogradConvolutionWork(Work):
         constant = -norm.scale * dbias / norm.count - slope * norm.mean
         self._tiles.set(norm.scale, slope, constant)
         self._scale_do()
-
-    def part(self) -> Sums | None:
-        """See `Work.part`."""
-        return self._part
