@@ -78,11 +78,10 @@ class Epilogue:
 
 
 class EpilogueWork:
-    """The epilogue of one shard in training.
+    """The epilogue of one shard in training, in blocks of columns.
 
-    pool: steps for each block of columns, after which `pooled` is the windows' maxima. `affine` comes after
-    all of them. Backwards, `relu_backward` fills do, the gradient of the affine map's output, and
-    `pool_backward` has the steps that spread it over the phases, for each block.
+    Forwards, `forward` fills y block by block. Backwards, the steps of `relu_backward` fill do, the gradient of
+    the affine map's output, and those of `pool_backward` spread it over the phases; one list for each block.
     """
 
     def __init__(
@@ -100,86 +99,93 @@ class EpilogueWork:
         shape = epilogue.shape(n)
         self._phases = phases
         self.blocks = epilogue.blocks(n)
-        # Which of the four won, one array for each (the first of two wins a tie, as in ops.max_pool2d), and
-        # where ReLU's output was positive.
-        self._won, self._positive = aligned((2, 2, *shape), bool), aligned(shape, bool)
+        # Whether the right one of each pair won, above and below; whether the pair below did (the first of
+        # two wins a tie, as in ops.max_pool2d); and where ReLU's output was positive.
+        self._right, self._below = aligned((2, *shape), bool), aligned(shape, bool)
+        self._positive = aligned(shape, bool)
         self.pooled = phases[0, 0]
         if epilogue.pool:
             self.pooled = aligned(shape) if keeps else y
         self.do = aligned(shape) if keeps else scratch.array("do", shape)
         self.tiles = Tile(y, count=2)
+        self._pool, self._affine, self._affine_without_scale = [], [], []
+        self.relu_backward, self.pool_backward = [], []
+        pairs = scratch.array("pairs", (2, *epilogue.shape(n)))
+        for block in self.blocks:
+            of_block = pairs[:, : block.stop - block.start]
+            pool, spread = self._pooling(block, of_block, dphases) if epilogue.pool else ([], None)
+            self._pool.append(pool)
+            self.pool_backward.append(spread or [partial(np.copyto, dphases[0, 0, block], self.do[block])])
+            self._bind_affine(block, y, dy, epilogue.relu)
+
+    def _pooling(self, block: slice, pairs: Array, dphases: Array) -> tuple[list[Step], list[Step]]:
+        """The steps that pool a block, and those back; `pairs` is scratch memory for the two pairs' values.
+
+        What is passed on to one of two is a product with a boolean (NumPy copies through a mask, and chooses
+        by `where`, twenty times as slowly); what is passed on to the other is the rest.
+        """
+        left, right = self._phases[:, 0, block], self._phases[:, 1, block]
+        right_won, below_won, do = self._right[:, block], self._below[block], self.do[block]
+        above, below = pairs
+        dleft, dright = dphases[:, 0, block], dphases[:, 1, block]
+        pool: list[Step] = [
+            partial(np.less, left, right, out=right_won),
+            partial(np.maximum, left, right, out=pairs),
+            partial(np.less, above, below, out=below_won),
+            partial(np.maximum, above, below, out=self.pooled[block]),
+        ]
+        back: list[Step] = [
+            partial(np.multiply, do, below_won, out=below),
+            partial(np.subtract, do, below, out=above),
+            partial(np.multiply, pairs, right_won, out=dright),
+            partial(np.subtract, pairs, dright, out=dleft),
+        ]
+        return pool, back
+
+    def _bind_affine(self, block: slice, y: Array, dy: Array, relu: bool) -> None:
+        """Bind the steps of the affine map and ReLU for a block, and those back to do."""
         scale, offset = self.tiles.values
-
-        self.pool: list[Sequence[Step]] = [[] for _ in self.blocks]
-        self.pool_backward: list[Sequence[Step]] = [[] for _ in self.blocks]
-        if not epilogue.pool:
-            self.pool_backward = [[partial(np.copyto, dphases[0, 0, b], self.do[b])] for b in self.blocks]
-        else:
-            pairs = scratch.array("pairs", (2, *shape))
-            for i, block in enumerate(self.blocks):
-                left, right, of_pairs = phases[:, 0, block], phases[:, 1, block], pairs[:, block]
-                self.pool[i] = [
-                    partial(np.less, left, right, out=self._won[:, 1, block]),
-                    partial(np.maximum, left, right, out=of_pairs),
-                    partial(np.less, *of_pairs, out=self._won[1, 0, block]),
-                    partial(np.maximum, *of_pairs, out=self.pooled[block]),
-                    *winners(self._won[:, :, block]),
-                ]
-                of_block = dphases[:, :, block]
-                # A product: NumPy copies through a mask, and chooses by `where`, twenty times as slowly.
-                self.pool_backward[i] = [
-                    partial(np.multiply, self.do[block], self._won[:, :, block], out=of_block)
-                ]
-        pooled_rows, rows = self.tiles.rows(self.pooled), self.tiles.rows(y)
-        self._multiply = partial(np.multiply, pooled_rows, scale, out=rows)
-        self._add = partial(np.add, rows, offset, out=rows)
-        self._add_to_pooled = partial(np.add, pooled_rows, offset, out=rows)
-        self._relu: list[Step] = []
-        self.relu_backward: Step = partial(np.copyto, self.do, dy)
-        if epilogue.relu:
-            self._relu = [
-                partial(np.maximum, y, ZERO, out=y),
-                partial(np.greater, y, ZERO, out=self._positive),
+        pooled, rows = self.tiles.rows(self.pooled[block]), self.tiles.rows(y[block])
+        positive = self._positive[block]
+        behind: list[Step] = []
+        back: Step = partial(np.copyto, self.do[block], dy[block])
+        if relu:
+            behind = [
+                partial(np.maximum, y[block], ZERO, out=y[block]),
+                partial(np.greater, y[block], ZERO, out=positive),
             ]
-            self.relu_backward = partial(np.multiply, dy, self._positive, out=self.do)
+            back = partial(np.multiply, dy[block], positive, out=self.do[block])
+        multiply = partial(np.multiply, pooled, scale, out=rows)
+        self._affine.append([multiply, partial(np.add, rows, offset, out=rows), *behind])
+        self._affine_without_scale.append([partial(np.add, pooled, offset, out=rows), *behind])
+        self.relu_backward.append(back)
 
-    def affine(self, scale: Array | None, offset: Array) -> None:
-        """Fill y from the pooled values; scale None stands for ones.
+    def forward(self, scale: Array | None, offset: Array, fill: Sequence[Step]) -> None:
+        """Fill y from the phases; scale None stands for ones.
 
         Channels whose scale is 0 have all values of a window tied, and the first one wins.
 
+        fill: for each block, a step that fills its phases first; or nothing, where all are filled.
         Shapes: scale, offset (O,).
         """
-        if scale is None:
-            self.tiles.set(offset, offset)
-            self._add_to_pooled()
-        else:
-            if not scale.all():
-                self._first_wins(np.flatnonzero(scale == 0))
-            self.tiles.set(scale, offset)
-            self._multiply()
-            self._add()
-        run(self._relu)
+        affine = self._affine_without_scale if scale is None else self._affine
+        self.tiles.set(offset if scale is None else scale, offset)
+        tied = [] if scale is None or scale.all() else np.flatnonzero(scale == 0)
+        for i, block in enumerate(self.blocks):
+            if fill:
+                fill[i]()
+            run(self._pool[i])
+            if len(tied) and self._pool[i]:
+                self._first_wins(block, tied)
+            run(affine[i])
 
-    def _first_wins(self, channels: Array) -> None:
-        """Let the first value of each window be its maximum, in these channels."""
-        self._won[..., channels] = False
-        self._won[0, 0, ..., channels] = True
-        self.pooled[..., channels] = self._phases[0, 0][..., channels]
+    def backward(self) -> None:
+        """Fill the phases' gradient from do."""
+        for steps in self.pool_backward:
+            run(steps)
 
-
-def winners(won: Array) -> list[Step]:
-    """Steps from who won a comparison to who won the window.
-
-    Before: won[0, 1] and won[1, 1], whether the right one won in the upper and in the lower pair; won[1, 0],
-    whether the lower pair won. After: won[a, b], whether element (a, b) did. With booleans, x > y is x and
-    not y.
-    """
-    (left_above, right_above), (left_below, right_below) = won
-    return [
-        partial(np.bitwise_or, right_above, left_below, out=left_above),
-        partial(np.logical_not, left_above, out=left_above),
-        partial(np.greater, right_above, left_below, out=right_above),
-        partial(np.bitwise_and, right_below, left_below, out=right_below),
-        partial(np.greater, left_below, right_below, out=left_below),
-    ]
+    def _first_wins(self, block: slice, channels: Array) -> None:
+        """Let the first value of each window be its maximum, in these channels of a block."""
+        self._right[:, block][..., channels] = False
+        self._below[block][..., channels] = False
+        self.pooled[block][..., channels] = self._phases[0, 0, block][..., channels]

@@ -137,9 +137,9 @@ class InputConvolutionWork(Work):
         self._factors: list[tuple[Sequence[Step], Array, Array]] = []
         self._backward: list[Step] = []
         for i, block in enumerate(blocks):
-            self._forward += [patches.product(stage.weight, phases, block), *self._epilogue.pool[i]]
+            self._forward.append(patches.product(stage.weight, phases, block))
             adjoint = patches.matrices(block).swapaxes(-1, -2), patches.outputs(phases, block)
-            fill = self._epilogue.pool_backward[i]
+            fill = [self._epilogue.relu_backward[i], *self._epilogue.pool_backward[i]]
             self._factors.append((fill, *adjoint))
             self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights[i])]
         self._is_cancelling = False
@@ -165,8 +165,7 @@ class InputConvolutionWork(Work):
             # The weight sees pixels relative to the shift, so its output lacks shift * (sum of the taps).
             lacking = float(patches.shift) * stage.weight.sum(axis=0, dtype=np.float64)
             scale, offset = norm.scale, norm.offset + norm.scale * lacking
-        run(self._forward)
-        self._epilogue.affine(scale, offset)
+        self._epilogue.forward(scale, offset, self._forward)
 
     def _normalise(self, is_precise: bool = False) -> Normalisation | None:
         """The affine map that follows from the moments of the whole batch; None if they must be better."""
@@ -184,9 +183,8 @@ class InputConvolutionWork(Work):
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`; there is no dx."""
-        self._epilogue.relu_backward()
-        dbias = self._dbias()
         D = self._products_with_do()
+        dbias = self._dbias()
         # As if the pixels had not been shifted.
         D += float(self._patches.shift) * dbias
         self._shared.of_weight.put(self._shard.number, D, dbias)

@@ -254,9 +254,7 @@ class WinogradConvolutionWork(Work):
                 norm = yield Meeting(partial(self._normalise, reference))
                 assert isinstance(norm, Normalisation)
             self._norm, scale, offset = norm, norm.scale, norm.offset
-        for steps in self._epilogue.pool:
-            run(steps)
-        self._epilogue.affine(scale, offset)
+        self._epilogue.forward(scale, offset, ())
 
     def _put_statistics(self) -> None:
         """Put those of the shard: count, mean, and sum of (c - mean)² = sum of c² - count * mean²."""
@@ -290,15 +288,14 @@ class WinogradConvolutionWork(Work):
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         epilogue, shared, number = self._epilogue, self._shared, self._shard.number
-        epilogue.relu_backward()
+        run(epilogue.relu_backward)
         if self._has_norm:
             shared.of_norm.put(number, self._products_with_do(), self._dbias())
             dweight_norm, dbias_norm = yield Meeting(self._normalisation_gradients)
             self._scale_do_and_maps(dweight_norm, dbias_norm)
         else:
             shared.of_norm.put(number, 0, self._dbias())
-        for steps in epilogue.pool_backward:
-            run(steps)
+        epilogue.backward()
         if self._has_norm:
             run(self._through_statistics)
         run(self._backward)
