@@ -1,7 +1,6 @@
 """Batches of one size: their memory, their shards, and the program of each."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -42,11 +41,9 @@ class BatchWork:
 
     def __init__(
         self, model: Model, plan: Plan, gradients: dict[str, Array], team: Team, scratch: Sequence[Scratch],
-        size: int, shard_size: int, refresh: Callable[[], None],
+        size: int, shard_size: int,
     ) -> None:  # fmt: skip
-        """refresh: lets the stages derive what they need from the parameters."""
-        self._model, self._plan, self._gradients, self._refresh = model, plan, gradients, refresh
-        self._owner = os.getpid()
+        self._model, self._plan, self._gradients = model, plan, gradients
         bounds = shard_bounds(size, shard_size)
         count = len(bounds) - 1
         workers = min(team.threads, count)
@@ -71,7 +68,7 @@ class BatchWork:
             for shard, of_shard in zip(self._shards, ends, strict=True)
         ]
         self._heads = [Head(of_shard[-1].y, of_shard[-1].dy, size) for of_shard in ends]
-        self._crew: Crew = Threads(team, count, self._program, refresh)
+        self._crew: Crew = Threads(team, count, self._program)
         if forks:
             with suppress(OSError):  # the system may refuse processes, or address space
                 self._crew = Processes(workers, count, self._program, self._take_over_state)
@@ -102,22 +99,31 @@ class BatchWork:
 
         Shapes: x (N, C, H, W), q (N, K) distributions, labels (N,).
         """
-        self._x[...], self._q[...], self._labels[...] = x, q, labels
         np.concatenate((self._model.parameters, self._model.buffers), out=self._state)
-        self._crew.run(rng)
+
+        def prepare() -> None:
+            self._x[...], self._q[...], self._labels[...] = x, q, labels
+
+        self._crew.run(rng, prepare)
         loss, correct = self._outcome.sums()
         return float(loss), int(correct)
 
     def _take_over_state(self) -> None:
-        """Derive what follows from the state of this step, which forked processes take over first."""
-        if os.getpid() != self._owner:
-            size = self._model.parameters.size
-            self._model.parameters[...] = self._state[:size]
-            self._model.buffers[...] = self._state[size:]
-        self._refresh()
+        """What a forked process has to do first: its copy of the model is that of the step before."""
+        size = self._model.parameters.size
+        self._model.parameters[...] = self._state[:size]
+        self._model.buffers[...] = self._state[size:]
 
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
-        """What is done for one shard: forward, loss, backward, its share of what needs the whole batch."""
+        """What is done for one shard: forward, loss, backward; and its share of what is done once for all.
+
+        The first shard's process has the batch to fetch while the others begin; so what takes long to refresh
+        had better not be the first stage.
+        """
+        share = slice(number, None, len(self._shards))
+        for stage in self._plan.stages[share]:
+            stage.refresh(training=True)
+        yield Meeting()  # the parameters' derivatives are there, and so is the batch
         samples, works, stages = self._shards[number].samples, self._works[number], self._plan.stages
         first = self._plan.trains_from
         for work in works:
@@ -126,8 +132,7 @@ class BatchWork:
         for work in reversed(works[first:]):
             yield from work.backward()
         yield Meeting()  # all have put down what they add to the gradient
-        if number == 0:
-            for stage, shared in zip(stages[first:], self._shared[first:], strict=True):
-                stage.finish(shared, self._gradients)
+        for stage, shared in list(zip(stages[first:], self._shared[first:], strict=True))[share]:
+            stage.finish(shared, self._gradients)
         for work in works:
             work.share(self._gradients)

@@ -30,8 +30,11 @@ Start = Callable[[int, RandomGenerator | None], ShardProgram]
 class Crew(Protocol):
     """Runs the programs of all shards of a batch, from meeting to meeting, to their end."""
 
-    def run(self, rng: RandomGenerator | None) -> None:
-        """Begin and end all programs; rng is for those in the first process."""
+    def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
+        """Begin and end all programs; rng is for those in the first process.
+
+        prepare: fetches what the programs need behind their first meeting.
+        """
         ...
 
     @property
@@ -47,13 +50,12 @@ class Crew(Protocol):
 class Threads:
     """A crew of threads. Wherever Python is, but one of them can run at a time."""
 
-    def __init__(self, team: Team, shards: int, start: Start, refresh: Callable[[], None]) -> None:
-        """refresh: called before each run."""
-        self._team, self._shards, self._start, self._refresh = team, shards, start, refresh
+    def __init__(self, team: Team, shards: int, start: Start) -> None:
+        self._team, self._shards, self._start = team, shards, start
 
-    def run(self, rng: RandomGenerator | None) -> None:
+    def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
         """See `Crew.run`."""
-        self._refresh()
+        prepare()
         programs = [self._start(number, rng) for number in range(self._shards)]
         answer = None
         while (meeting := self._advance(programs, answer)) is not None:
@@ -85,8 +87,8 @@ class Processes:
     and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
     """
 
-    def __init__(self, processes: int, shards: int, start: Start, refresh: Callable[[], None]) -> None:
-        """refresh: called in every process before each run, to take over what has changed.
+    def __init__(self, processes: int, shards: int, start: Start, take_over: Callable[[], None]) -> None:
+        """take_over: called in the other processes before each run, for what has changed.
 
         Raises: OSError where the system refuses another process.
         """
@@ -103,12 +105,12 @@ class Processes:
 
         def member(number: int, are_there: Callable[[], bool]) -> _Member:
             own = range(number, shards, processes)
-            return _Member(number, own, start, refresh, meetings, self._failure, are_there)
+            return _Member(number, own, start, meetings, self._failure, are_there)
 
         self._own = member(0, lambda: all(other.is_alive() for other in others))
         self._finalizer = weakref.finalize(self, _dismiss, others, owner)
         for p, begin in enumerate(self._begin, start=1):
-            work = partial(_serve, member(p, is_there), begin, is_there, errors)
+            work = partial(_serve, member(p, is_there), begin, take_over, is_there, errors)
             process = fork.Process(target=work, daemon=True)
             with warnings.catch_warnings():
                 # Forking beside other threads is safe for what is done there: NumPy, and semaphores.
@@ -121,7 +123,7 @@ class Processes:
         """See `Crew.is_current`: processes have it from when they were forked."""
         return np.geterr() == self._error_handling
 
-    def run(self, rng: RandomGenerator | None) -> None:
+    def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
         """See `Crew.run`.
 
         Raises: what was raised in any of the processes, of several that of this one; EOFError when another
@@ -130,7 +132,7 @@ class Processes:
         for begin in self._begin:
             begin.release()
         try:
-            self._own.run(rng)
+            self._own.run(rng, prepare)
         except _FailedElsewhereError:
             raise self._errors.recv() from None
         except BaseException:
@@ -150,16 +152,16 @@ class _Member:
     """One process of a crew."""
 
     def __init__(
-        self, number: int, shards: Sequence[int], start: Start, refresh: Callable[[], None],
-        meetings: Rendezvous, failure: mmap.mmap, are_there: Callable[[], bool],
+        self, number: int, shards: Sequence[int], start: Start, meetings: Rendezvous, failure: mmap.mmap,
+        are_there: Callable[[], bool],
     ) -> None:  # fmt: skip
         """failure: a byte that all see, 1 when any has failed. are_there: whether the others are."""
-        self._number, self._shards, self._start, self._refresh = number, shards, start, refresh
+        self._number, self._shards, self._start = number, shards, start
         self._meetings, self._failure, self._are_there = meetings, failure, are_there
 
-    def run(self, rng: RandomGenerator | None) -> None:
+    def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
         """Run this process's programs, meeting the others, to their end."""
-        self._refresh()
+        prepare()
         programs = [self._start(number, rng) for number in self._shards]
         answer = None
         while (meeting := [_advance(program, answer) for program in programs][0]) is not None:
@@ -197,7 +199,11 @@ def _advance(program: ShardProgram, answer: Any) -> Meeting | None:
 
 
 def _serve(
-    member: _Member, begin: Semaphore, is_there: Callable[[], bool], errors: Connection
+    member: _Member,
+    begin: Semaphore,
+    take_over: Callable[[], None],
+    is_there: Callable[[], bool],
+    errors: Connection,
 ) -> None:
     """What a forked process does until it is dismissed, or something has failed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
@@ -205,7 +211,7 @@ def _serve(
         while True:
             rendezvous.wait(begin, is_there)
             try:
-                member.run(None)
+                member.run(None, take_over)
             except (EOFError, _FailedElsewhereError):
                 raise
             except BaseException as error:

@@ -55,17 +55,17 @@ class Engine:
         if model.parameters.dtype != np.float32:
             raise ValueError(f"Engine: expected a float32 model, got {model.parameters.dtype}")
         self.model = model
-        self.plan: Plan = plan(model.network, model.preprocess.input_shape)
-        self.shard_size = self.plan.shard_size if shard_size is None else shard_size
-        shard_bounds(1, self.shard_size)
         self._label_smoothing = label_smoothing
         self.threads = available_cores() if threads is None else threads
         self._blas = ThreadpoolController()
         self._set_up()
+        self.shard_size = self.plan.shard_size if shard_size is None else shard_size
+        shard_bounds(1, self.shard_size)
 
     def _set_up(self) -> None:
         """Begin without threads, processes and memory from elsewhere."""
         self._process = os.getpid()
+        self.plan: Plan = plan(self.model.network, self.model.preprocess.input_shape)
         self.gradient: Array = shared_memory(self.model.parameters.shape)
         self._gradients = self.model.layout.views(self.gradient)
         self._team = Team(self.threads)
@@ -112,7 +112,8 @@ class Engine:
         starts = range(0, len(x), self.shard_size)
         with self._blas.limit(limits=1, user_api="blas"):
             if self._derived_for != self.model.version:
-                self._refresh(training=False)
+                for stage in self.plan.stages:
+                    stage.refresh(training=False)
                 self._derived_for = self.model.version
             self._team.run([partial(part, start) for start in starts])
         return logits
@@ -126,17 +127,11 @@ class Engine:
             words = ", ".join(map(str, expected))
             raise ValueError(f"Engine: expected x of shape (N, {words}), got {x.shape}")
 
-    def _refresh(self, training: bool) -> None:
-        """Let the stages derive what they need from the parameters."""
-        for stage in self.plan.stages:
-            stage.refresh(training)
-
     def _new_batch(self, size: int) -> BatchWork:
         """Allocate the memory for batches of this size."""
         return BatchWork(
-            self.model, self.plan, self._gradients, self._team, self._scratch, size, self.shard_size,
-            partial(self._refresh, training=True),
-        )  # fmt: skip
+            self.model, self.plan, self._gradients, self._team, self._scratch, size, self.shard_size
+        )
 
     def _new_prediction(self, worker: int, size: int) -> Prediction:
         """Allocate a worker's memory for this many images, and bind the steps."""

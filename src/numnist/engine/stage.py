@@ -97,7 +97,10 @@ class Work(ABC):
 
 
 class Stage(ABC):
-    """A run of layers that is computed as one. It holds what follows from the parameters; see `refresh`.
+    """A run of layers that is computed as one.
+
+    It holds what follows from the parameters, in memory that processes forked from this one see, so that one
+    of them can `refresh` it for all.
 
     names: positions of the layers ("0", "3.1"). input_shape, output_shape: of one sample, as the ops count
     them. takes, gives: the order of the values that come in and go out.
@@ -119,7 +122,7 @@ class Stage(ABC):
         return type(self).__name__
 
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
-        """Derive anew what depends on parameters and buffers; called when they have changed."""
+        """Derive anew what depends on parameters and buffers, in shared memory; called when they changed."""
 
     def shared(self, batch: int, shards: int, allocate: Allocate) -> Any:
         """What so many shards of a batch have in common; `allocate` makes arrays that all can see."""

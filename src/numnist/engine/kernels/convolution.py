@@ -9,6 +9,7 @@ import numpy as np
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.epilogue import Epilogue
 from numnist.engine.meeting import Table
+from numnist.engine.memory import shared_memory
 from numnist.engine.stage import Order, Stage
 from numnist.nn import BatchNorm, Conv2d, MaxPool2d, ReLU
 from numnist.ops import batch_norm, conv2d, max_pool2d, relu
@@ -112,8 +113,7 @@ class Convolution(Stage):
         self.layers, self.path = layers, path
         O, rows, columns = output_shape  # noqa: E741 -- the formula's letter
         self.epilogue = Epilogue(layers.pool is not None, layers.relu is not None, columns, rows, O)
-        self.bias: Array = np.zeros(O, np.float32)
-        self.sign: Array = np.ones(O, np.float32)
+        self.bias, self.sign = shared_memory((O,)), shared_memory((O,))
 
     def effective(self, training: bool) -> tuple[Array, Array]:
         """The weight (O, C, KH, KW) that the kernel is to use, and the bias (O,) where it needs one.
@@ -123,8 +123,9 @@ class Convolution(Stage):
         conv, norm = self.layers.conv, self.layers.norm
         if not training:
             return self.folded()
+        self.sign[...] = 1
         if norm is not None:
-            self.sign = np.where(norm.parameters["weight"] < 0, np.float32(-1), np.float32(1))
+            self.sign[norm.parameters["weight"] < 0] = -1
         return self.signed(conv.parameters["weight"]), conv.parameters["bias"]
 
     def signed(self, weight: Array) -> Array:

@@ -13,7 +13,7 @@ from numnist.engine.kernels.patch_moments import Moments, PatchMoments
 from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.meeting import Meeting, ShardProgram, Table
-from numnist.engine.memory import Allocate, Scratch, aligned
+from numnist.engine.memory import Allocate, Scratch, shared_memory
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops.batch_norm import Statistics
 
@@ -59,7 +59,7 @@ class InputConvolution(Convolution):
         super().__init__(*arguments)
         conv = self.layers.conv
         self.K = conv.in_channels * conv.kernel_size**2
-        self.weight: Array = aligned((self.K, conv.out_channels))
+        self.weight = shared_memory((self.K, conv.out_channels))
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`: the weight as (K, O), its taps in the order of U's rows, (u, c, v)."""
@@ -159,6 +159,7 @@ class InputConvolutionWork(Work):
             norm: Normalisation | None = yield Meeting(self._normalise)
             self._is_cancelling = norm is None
             if norm is None:
+                yield Meeting()  # all have read what is written anew now
                 moments.put(np.float64)
                 norm = yield Meeting(partial(self._normalise, is_precise=True))
             assert norm is not None

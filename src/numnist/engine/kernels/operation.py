@@ -1,7 +1,7 @@
 """A layer that no kernel knows: it runs through its op."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,23 +11,22 @@ from numnist.arrays import Array, Shape
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work
-from numnist.nn import Gradients, Layer
+from numnist.nn import Layer
 
 
 @dataclass
 class Shared:
     """What the shards have in common.
 
-    of_parameters: what each adds to the gradients, in the order of `Operation.path`, of a layer that goes
-    sample by sample. For one that needs the whole batch: x and y, the values of all, and later their
-    gradients; cache and gradients, which it leaves in the first process.
+    of_parameters: what each adds to the gradients, in the order of `Operation.path`; of a layer that needs the
+    whole batch, all there is. For such a layer also x and y, the values of all, and later their gradients;
+    cache, what it left in the first process.
     """
 
-    of_parameters: Table | None = None
+    of_parameters: Table
     x: Array | None = None
     y: Array | None = None
     cache: Any = None
-    gradients: Gradients = field(default_factory=dict)
 
 
 class Operation(Stage):
@@ -59,14 +58,11 @@ class Operation(Stage):
 
     def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
         """See `Stage.shared`."""
+        shapes = [self.layer.parameters[name].shape for name in self.path]
         if self.layer.per_sample:
-            shapes = [self.layer.parameters[name].shape for name in self.path]
-            return Shared(of_parameters=Table(shards, allocate, *shapes))
-        shapes = [
-            order.shape(batch, shape)
-            for order, shape in ((self.takes, self.input_shape), (self.gives, self.output_shape))
-        ]
-        return Shared(x=allocate(shapes[0]), y=allocate(shapes[1]))
+            return Shared(Table(shards, allocate, *shapes))
+        x, y = self.takes.shape(batch, self.input_shape), self.gives.shape(batch, self.output_shape)
+        return Shared(Table(1, allocate, *shapes), allocate(x), allocate(y))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -75,11 +71,8 @@ class Operation(Stage):
 
     def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
-        own = shared.gradients
-        if shared.of_parameters is not None:
-            own = dict(zip(self.path, shared.of_parameters.sums(), strict=True))
-        for name, path in self.path.items():
-            gradients[path][...] = own[name]
+        for path, total in zip(self.path.values(), shared.of_parameters.sums(), strict=True):
+            gradients[path][...] = total
 
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
@@ -94,7 +87,6 @@ class PerSampleWork(Work):
 
     def __init__(self, stage: Operation, shard: Shard, shared: Shared, ends: Ends) -> None:
         self._stage, self._shard, self._ends = stage, shard, ends
-        assert shared.of_parameters is not None
         self._of_parameters = shared.of_parameters
         self._cache: Any = None
 
@@ -121,7 +113,7 @@ class GatheredWork(Work):
     def __init__(self, stage: Operation, shard: Shard, shared: Shared, ends: Ends) -> None:
         assert shared.x is not None
         assert shared.y is not None
-        self._layer, self._shared, self._ends = stage.layer, shared, ends
+        self._stage, self._shared, self._ends = stage, shared, ends
         # All samples, and this shard's: values on the way forward, gradients on the way back.
         self._all = shared.x, shared.y
         self._x, self._y = shared.x[shard.samples], shared.y[shard.samples]
@@ -131,7 +123,7 @@ class GatheredWork(Work):
         x, y = self._all
 
         def whole() -> None:
-            y[...], self._shared.cache = self._layer.forward(x, True, rng)
+            y[...], self._shared.cache = self._stage.layer.forward(x, True, rng)
 
         self._x[...] = self._ends.x
         yield Meeting(whole, once=True)
@@ -143,7 +135,8 @@ class GatheredWork(Work):
 
         def whole() -> None:
             # The cache may hold on to x, in the place of dx: the layer has done with it when dx is written.
-            dx[...], self._shared.gradients = self._layer.backward(dy, self._shared.cache)
+            dx[...], gradients = self._stage.layer.backward(dy, self._shared.cache)
+            self._shared.of_parameters.put(0, *(gradients[name] for name in self._stage.path))
             self._shared.cache = None
 
         self._y[...] = self._ends.dy

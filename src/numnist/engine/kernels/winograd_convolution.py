@@ -15,7 +15,7 @@ from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
 from numnist.engine.kernels.winograd_geometry import Geometry, along_columns
 from numnist.engine.meeting import Meeting, ShardProgram, Table
-from numnist.engine.memory import Allocate, Scratch, aligned
+from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.engine.winograd import MOST_POINTS
 from numnist.ops.batch_norm import Statistics
@@ -64,12 +64,11 @@ class WinogradConvolution(Convolution):
             self.epilogue.k, self.epilogue.rows, self.epilogue.columns,
         )  # fmt: skip
         self.A, self.G, self.B = g.matrices()
-        self.U: Array = aligned((g.P, 1, 1, g.r * g.C, g.O))
+        self.U = shared_memory((g.P, 1, 1, g.r * g.C, g.O))
         # [p, (u', o), (q, c)] for row q of a band: row u' of those that the band needs meets it through tap
         # u = r - 1 + q - u' of the kernel.
         window = g.r - 1 + g.band
-        self.gather: Array = aligned((g.P, 1, window * g.O, g.band * g.C))
-        self.gather[...] = 0
+        self.gather = shared_memory((g.P, 1, window * g.O, g.band * g.C))
         gather = self.gather.reshape(g.P, window, g.O, g.band, g.C)
         self._gather_rows = [gather[:, q : q + g.r, :, q] for q in range(g.band)]
         self._flipped: Array = aligned((g.P, g.r, g.O, g.C))
@@ -250,6 +249,7 @@ class WinogradConvolutionWork(Work):
             if not isinstance(norm, Normalisation):
                 reference = norm
                 self._recompute(reference)
+                yield Meeting()  # all have read what is written anew now
                 self._put_statistics()
                 norm = yield Meeting(partial(self._normalise, reference))
                 assert isinstance(norm, Normalisation)
@@ -282,8 +282,9 @@ class WinogradConvolutionWork(Work):
 
     def _recompute(self, reference: Array) -> None:
         """Fill the phases without transforms, in float64, less the reference."""
-        weight, _ = self._stage.effective(training=True)
-        fill_phases(self._phases, self._x, weight, self._stage.geometry.padding, reference)
+        stage = self._stage
+        weight = stage.signed(stage.layers.conv.parameters["weight"])
+        fill_phases(self._phases, self._x, weight, stage.geometry.padding, reference)
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
