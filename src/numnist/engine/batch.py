@@ -1,6 +1,6 @@
 """Batches of one size: their memory, their shards, and the program of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -94,15 +94,19 @@ class BatchWork:
             for i in range(len(stages))
         ]
 
-    def __call__(self, x: Array, q: Array, labels: Array, rng: RandomGenerator | None) -> tuple[float, int]:
+    def __call__(
+        self, x: Array, targets: Callable[[], tuple[Array, Array]], rng: RandomGenerator | None
+    ) -> tuple[float, int]:
         """Fill the gradients for a batch; the sum of its losses, and how many answers are correct.
 
-        Shapes: x (N, C, H, W), q (N, K) distributions, labels (N,).
+        targets: makes the distributions (N, K) and the labels (N,), while others are already at work.
+        Shapes: x (N, C, H, W).
         """
         np.concatenate((self._model.parameters, self._model.buffers), out=self._state)
 
         def prepare() -> None:
-            self._x[...], self._q[...], self._labels[...] = x, q, labels
+            self._x[...] = x
+            self._q[...], self._labels[...] = targets()
 
         self._crew.run(rng, prepare)
         loss, correct = self._outcome.sums()

@@ -78,10 +78,7 @@ class Engine:
     def loss_and_grads(self, x: Array, y: Array, rng: RandomGenerator | None) -> StepResult:
         """See `nn.Executor.loss_and_grads`."""
         self._check(x)
-        n, K = len(x), len(self.model.preprocess.classes)
-        # Of the logits this needs shape and dtype alone.
-        q = softmax_cross_entropy.target_distribution(y, np.empty((n, K), np.float32), self._label_smoothing)
-        labels = y if y.ndim == 1 else y.argmax(axis=1)
+        n = len(x)
         self._derived_for = None
         with self._blas.limit(limits=1, user_api="blas"):
             batch = self._batches.get(n, self._new_batch)
@@ -89,12 +86,19 @@ class Engine:
                 self._batches.forget(n)
                 batch = self._batches.get(n, self._new_batch)
             try:
-                loss, correct = batch(x, q, labels, rng)
+                loss, correct = batch(x, partial(self._targets, y, n), rng)
             except BaseException:
                 self._batches.forget(n)  # its shards stand where they were when it happened
                 raise
         self.model.mark_changed()  # the running statistics have moved
         return StepResult(loss / n, correct)
+
+    def _targets(self, y: Array, n: int) -> tuple[Array, Array]:
+        """What y says: distributions (N, K), and the classes that count as correct (N,)."""
+        # Of the logits this needs shape and dtype alone.
+        logits = np.empty((n, len(self.model.preprocess.classes)), np.float32)
+        q = softmax_cross_entropy.target_distribution(y, logits, self._label_smoothing)
+        return q, y if y.ndim == 1 else y.argmax(axis=1)
 
     def predict(self, x: Array) -> Array:
         """See `nn.Executor.predict`."""
