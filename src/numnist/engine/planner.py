@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from numnist.arrays import Shape
 from numnist.engine.kernels.activations import activation_of
+from numnist.engine.kernels.column_dense import ColumnDense
 from numnist.engine.kernels.convolution import Convolution, Layers
-from numnist.engine.kernels.dense import Dense
+from numnist.engine.kernels.dense import LARGE, Dense
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.operation import Operation
 from numnist.engine.kernels.reorder import Reorder
@@ -87,18 +88,29 @@ def _stage(leaves: Sequence[Leaf], order: Order, first: bool) -> tuple[Stage | N
             run = leaves[:used]
             path = _path(run, {Conv2d: "", BatchNorm: "norm."})
             return kernel([each.name for each in run], leaf.before, run[-1].behind, layers, path), used
-        case Linear() as linear:
-            activation = activation_of(rest[0].layer) if rest else None
-            run = leaves[: 1 if activation is None else 2]
-            path = _path(run, {Linear: ""})
-            stage = Dense([each.name for each in run], leaf.before, leaf.behind, linear, activation, path)
-            return stage, len(run)
+        case Linear():
+            return _dense(leaves)
         case Flatten() if order is Order.ROWS:
             return None, 1
+        case Flatten() if order is Order.COLUMNS and rest and _is_small(rest[0].layer):
+            return _dense(leaves)
         case Flatten():
             return Reorder([leaf.name], leaf.before, order, Order.ROWS), 1
     path = {name: f"{leaf.name}.{name}" for name in leaf.layer.parameter_shapes()}
     return Operation([leaf.name], leaf.before, leaf.behind, leaf.layer, path), 1
+
+
+def _dense(leaves: Sequence[Leaf]) -> tuple[Stage, int]:
+    """The stage for a Linear, or a Flatten and a Linear, and an activation behind; and how many they are."""
+    flattens = isinstance(leaves[0].layer, Flatten)
+    linear, *rest = leaves[flattens:]
+    assert isinstance(linear.layer, Linear)
+    activation = activation_of(rest[0].layer) if rest else None
+    run = leaves[: flattens + (1 if activation is None else 2)]
+    path = _path(run, {Linear: ""})
+    kernel = ColumnDense if flattens else Dense
+    names = [each.name for each in run]
+    return kernel(names, leaves[0].before, linear.behind, linear.layer, activation, path), len(run)
 
 
 def _convolution_kernel(
@@ -131,6 +143,11 @@ def _following(conv: Conv2d, rest: Sequence[Leaf]) -> tuple[Layers, int]:
 def _is_tiling(pool: MaxPool2d, before: Shape) -> bool:
     """Whether windows of 2x2 cover the image without overlap or rest."""
     return pool.size == 2 and pool.stride in (None, 2) and before[1] % 2 == before[2] % 2 == 0
+
+
+def _is_small(layer: Layer) -> bool:
+    """Whether this is a Linear whose weight is brought into another order in next to no time."""
+    return isinstance(layer, Linear) and layer.in_features * layer.out_features < LARGE
 
 
 def _path(run: Sequence[Leaf], prefixes: dict[type[Layer], str]) -> dict[str, str]:
