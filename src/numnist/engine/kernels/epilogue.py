@@ -81,84 +81,100 @@ class EpilogueWork:
     """The epilogue of one shard in training, in blocks of columns.
 
     Forwards, `forward` fills y block by block. Backwards, the steps of `relu_backward` fill do, the gradient of
-    the affine map's output, and those of `pool_backward` spread it over the phases; one list for each block.
+    the affine map's output, and those of `unpool` spread it over the phases; one list for each block. What is
+    passed to one of two is a product with a boolean (NumPy copies through a mask, and chooses by `where`,
+    twenty times as slowly).
     """
 
     def __init__(
-        self,
-        epilogue: Epilogue,
-        n: int,
-        scratch: Scratch,
-        phases: Array,
-        dphases: Array,
-        y: Array,
-        dy: Array,
-        keeps: bool,
-    ) -> None:
-        """keeps: whether pooled values and do must outlive a meeting; else they are in y and in scratch."""
+        self, epilogue: Epilogue, n: int, scratch: Scratch, phases: Array, dphases: Array, y: Array, dy: Array,
+        *, keeps: bool = False, by_differences: bool = False,
+    ) -> None:  # fmt: skip
+        """keeps: whether pooled values and do must outlive a meeting; else they are in y and in scratch.
+
+        by_differences: what is in the phases' gradient behind `unpool` then is, for each pair, in the place of
+        the left one what is passed to either, and in the place of the right one what is passed to that. It is
+        a pass less, for a caller who has left and right - left where others have left and right. There is no
+        do then.
+        """
         shape = epilogue.shape(n)
-        self._phases = phases
+        self._phases, self._dphases = phases, dphases
         self.blocks = epilogue.blocks(n)
-        # Whether the right one of each pair won, above and below; whether the pair below did (the first of
-        # two wins a tie, as in ops.max_pool2d); and where ReLU's output was positive.
-        self._right, self._below = aligned((2, *shape), bool), aligned(shape, bool)
+        # Whether the right one of each pair won, above and below (the first of two wins a tie, as in
+        # ops.max_pool2d); whether the pair above won and ReLU passed it on, and the pair below.
+        self._right, self._passed = aligned((2, *shape), bool), aligned((2, *shape), bool)
         self._positive = aligned(shape, bool)
         self.pooled = phases[0, 0]
         if epilogue.pool:
             self.pooled = aligned(shape) if keeps else y
-        self.do = aligned(shape) if keeps else scratch.array("do", shape)
+        self.do = dy
+        if not by_differences:
+            self.do = aligned(shape) if keeps else scratch.array("do", shape)
         self.tiles = Tile(y, count=2)
-        self._pool, self._affine, self._affine_without_scale = [], [], []
-        self.relu_backward, self.pool_backward = [], []
-        pairs = scratch.array("pairs", (2, *epilogue.shape(n)))
+        self._pool: list[list[Step]] = []
+        self._affine: list[list[Step]] = []
+        self._affine_without_scale: list[list[Step]] = []
+        self.relu_backward: list[Step] = []
+        self.unpool: list[list[Step]] = []
+        pairs = scratch.array("pairs", (2, *shape))
         for block in self.blocks:
-            of_block = pairs[:, : block.stop - block.start]
-            pool, spread = self._pooling(block, of_block, dphases) if epilogue.pool else ([], None)
-            self._pool.append(pool)
-            self.pool_backward.append(spread or [partial(np.copyto, dphases[0, 0, block], self.do[block])])
-            self._bind_affine(block, y, dy, epilogue.relu)
+            behind: list[Step] = []
+            to_do: Step = partial(np.copyto, self.do[block], dy[block])
+            spread: list[Step] = [partial(np.copyto, dphases[0, 0, block], self.do[block])]
+            if epilogue.relu:
+                positive = self._positive[block]
+                behind = [
+                    partial(np.maximum, y[block], ZERO, out=y[block]),
+                    partial(np.greater, y[block], ZERO, out=positive),
+                ]
+                to_do = partial(np.multiply, dy[block], positive, out=self.do[block])
+                if by_differences:
+                    spread = [partial(np.multiply, dy[block], positive, out=dphases[0, 0, block])]
+            if epilogue.pool:
+                pool, passed, spread = self._pooling(block, pairs[:, : block.stop - block.start], epilogue.relu)
+                self._pool.append(pool)
+                behind += passed
+                if not by_differences:
+                    left, right = dphases[:, 0, block], dphases[:, 1, block]
+                    spread.append(partial(np.subtract, left, right, out=left))
+            self._bind_affine(block, y, behind)
+            self.relu_backward.append(to_do)
+            self.unpool.append(spread)
 
-    def _pooling(self, block: slice, pairs: Array, dphases: Array) -> tuple[list[Step], list[Step]]:
-        """The steps that pool a block, and those back; `pairs` is scratch memory for the two pairs' values.
+    def _pooling(self, block: slice, pairs: Array, relu: bool) -> tuple[list[Step], list[Step], list[Step]]:
+        """The steps that pool a block, those that say what is passed on, and those back, `by_differences`.
 
-        What is passed on to one of two is a product with a boolean (NumPy copies through a mask, and chooses
-        by `where`, twenty times as slowly); what is passed on to the other is the rest.
+        pairs: scratch memory for the values of two pairs.
         """
         left, right = self._phases[:, 0, block], self._phases[:, 1, block]
-        right_won, below_won, do = self._right[:, block], self._below[block], self.do[block]
-        above, below = pairs
-        dleft, dright = dphases[:, 0, block], dphases[:, 1, block]
+        right_won, passed, positive = self._right[:, block], self._passed[:, block], self._positive[block]
+        above, below = passed
         pool: list[Step] = [
             partial(np.less, left, right, out=right_won),
             partial(np.maximum, left, right, out=pairs),
-            partial(np.less, above, below, out=below_won),
-            partial(np.maximum, above, below, out=self.pooled[block]),
+            partial(np.less, *pairs, out=below),
+            partial(np.maximum, *pairs, out=self.pooled[block]),
         ]
-        back: list[Step] = [
-            partial(np.multiply, do, below_won, out=below),
-            partial(np.subtract, do, below, out=above),
-            partial(np.multiply, pairs, right_won, out=dright),
-            partial(np.subtract, pairs, dright, out=dleft),
-        ]
-        return pool, back
-
-    def _bind_affine(self, block: slice, y: Array, dy: Array, relu: bool) -> None:
-        """Bind the steps of the affine map and ReLU for a block, and those back to do."""
-        scale, offset = self.tiles.values
-        pooled, rows = self.tiles.rows(self.pooled[block]), self.tiles.rows(y[block])
-        positive = self._positive[block]
-        behind: list[Step] = []
-        back: Step = partial(np.copyto, self.do[block], dy[block])
+        behind: list[Step] = [partial(np.logical_not, below, out=above)]
         if relu:
             behind = [
-                partial(np.maximum, y[block], ZERO, out=y[block]),
-                partial(np.greater, y[block], ZERO, out=positive),
+                partial(np.greater, positive, below, out=above),  # of booleans: the one, and not the other
+                partial(np.bitwise_and, positive, below, out=below),
             ]
-            back = partial(np.multiply, dy[block], positive, out=self.do[block])
+        of_pairs, of_right = self._dphases[:, 0, block], self._dphases[:, 1, block]
+        back: list[Step] = [
+            partial(np.multiply, self.do[block], passed, out=of_pairs),
+            partial(np.multiply, of_pairs, right_won, out=of_right),
+        ]
+        return pool, behind, back
+
+    def _bind_affine(self, block: slice, y: Array, behind: list[Step]) -> None:
+        """Bind the steps of the affine map for a block, and those behind it."""
+        scale, offset = self.tiles.values
+        pooled, rows = self.tiles.rows(self.pooled[block]), self.tiles.rows(y[block])
         multiply = partial(np.multiply, pooled, scale, out=rows)
         self._affine.append([multiply, partial(np.add, rows, offset, out=rows), *behind])
         self._affine_without_scale.append([partial(np.add, pooled, offset, out=rows), *behind])
-        self.relu_backward.append(back)
 
     def forward(self, scale: Array | None, offset: Array, fill: Sequence[Step]) -> None:
         """Fill y from the phases; scale None stands for ones.
@@ -174,18 +190,14 @@ class EpilogueWork:
         for i, block in enumerate(self.blocks):
             if fill:
                 fill[i]()
-            run(self._pool[i])
-            if len(tied) and self._pool[i]:
-                self._first_wins(block, tied)
+            if self._pool:
+                run(self._pool[i])
+                if len(tied):
+                    self._first_wins(block, tied)
             run(affine[i])
-
-    def backward(self) -> None:
-        """Fill the phases' gradient from do."""
-        for steps in self.pool_backward:
-            run(steps)
 
     def _first_wins(self, block: slice, channels: Array) -> None:
         """Let the first value of each window be its maximum, in these channels of a block."""
         self._right[:, block][..., channels] = False
-        self._below[block][..., channels] = False
+        self._passed[1, block][..., channels] = False
         self.pooled[block][..., channels] = self._phases[0, 0, block][..., channels]

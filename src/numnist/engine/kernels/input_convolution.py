@@ -128,7 +128,7 @@ class InputConvolutionWork(Work):
         # What is written here is read before the next meeting, forwards and backwards.
         phases = scratch.array("phases", epilogue.phases_shape(n))
         self._epilogue = EpilogueWork(
-            epilogue, n, scratch, phases=phases, dphases=phases, y=ends.y, dy=ends.dy, keeps=False
+            epilogue, n, scratch, phases=phases, dphases=phases, y=ends.y, dy=ends.dy, by_differences=True
         )
         blocks, k, O = self._epilogue.blocks, epilogue.k, epilogue.channels  # noqa: E741 -- the formula's letter
         dweights = scratch.array("dweight", (len(blocks), k, k, epilogue.rows, stage.K, O))
@@ -139,11 +139,11 @@ class InputConvolutionWork(Work):
         for i, block in enumerate(blocks):
             self._forward.append(patches.product(stage.weight, phases, block))
             adjoint = patches.matrices(block).swapaxes(-1, -2), patches.outputs(phases, block)
-            fill = [self._epilogue.relu_backward[i], *self._epilogue.pool_backward[i]]
+            fill = self._epilogue.unpool[i]
             self._factors.append((fill, *adjoint))
             self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights[i])]
         self._is_cancelling = False
-        self._dbias = ColumnSums(self._epilogue.do)
+        self._dbias = [ColumnSums(of_pairs) for of_pairs in phases[:, 0]]
         partial_sums = dweights.reshape(-1, stage.K * O)
         self._sum_dweights = partial(np.matmul, np.ones(len(partial_sums), np.float32), partial_sums)
 
@@ -184,8 +184,9 @@ class InputConvolutionWork(Work):
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`; there is no dx."""
+        self._patches.subtract_left()
         D = self._products_with_do()
-        dbias = self._dbias()
+        dbias = np.add.reduce([sums() for sums in self._dbias], axis=0)
         # As if the pixels had not been shifted.
         D += float(self._patches.shift) * dbias
         self._shared.of_weight.put(self._shard.number, D, dbias)

@@ -52,6 +52,9 @@ class Patches:
             zero = np.zeros((), np.float32)
             self.unroll.insert(0, partial(np.subtract, zero, self.shift, out=padded))
 
+        if k > 1:
+            self._subtract_left = partial(np.subtract, self.U[1], self.U[0], out=self.U[1])
+
     def matrices(self, block: slice) -> Array:
         """View [a, b, i, (w,n), (u,c,v)]: the patches for the outputs of each phase in row i."""
         U = self.U[:, :, :, :, block]
@@ -77,3 +80,8 @@ class Patches:
         integers. One constant value becomes exactly 0.
         """
         self.shift[...] = np.sort(self._probe())[PROBES // 2]
+
+    def subtract_left(self) -> None:
+        """Let U hold right - left in the place of the right one of each pair of columns."""
+        if self.k > 1:
+            self._subtract_left()

@@ -296,7 +296,8 @@ class WinogradConvolutionWork(Work):
             self._scale_do_and_maps(dweight_norm, dbias_norm)
         else:
             shared.of_norm.put(number, 0, self._dbias())
-        epilogue.backward()
+        for steps in epilogue.unpool:
+            run(steps)
         if self._has_norm:
             run(self._through_statistics)
         run(self._backward)
