@@ -32,7 +32,7 @@ from numnist.arrays import Array
 from numnist.data import Augmentation, Split
 from numnist.engine import Engine
 from numnist.nn import Executor, Model, Preprocess, Reference, network_from
-from numnist.optim import Adam
+from numnist.optim import Adam, Update
 from numnist.train import Stream, TrainingImages, generator
 
 Job = dict[str, Any]
@@ -64,12 +64,11 @@ def load(job: Job) -> tuple[Model, Array, Array]:
 def training_step(executor: Executor, model: Model) -> Callable[[Array, Array], float]:
     """What the training loop does with a batch; returns its loss."""
     optimizer = Adam()
-    state = optimizer.init(model.parameters)
+    update = Update(optimizer, optimizer.init(model.parameters))
 
     def step(x: Array, y: Array) -> float:
         result = executor.loss_and_grads(x, y, None)
-        optimizer.step(model.parameters, executor.gradient, state, RATE)
-        model.mark_changed()
+        executor.update(update, RATE)
         return result.loss
 
     return step

@@ -4,6 +4,7 @@ from numnist.engine.batch import shard_bounds
 from numnist.engine.choice import ExecutorName, make_executor
 from numnist.engine.engine import Engine, available_cores
 from numnist.engine.planner import Plan, plan
+from numnist.engine.shared_model import share_parameters
 
 __all__ = [
     "Engine",
@@ -13,4 +14,5 @@ __all__ = [
     "make_executor",
     "plan",
     "shard_bounds",
+    "share_parameters",
 ]

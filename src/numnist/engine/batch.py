@@ -13,11 +13,11 @@ from numnist.engine.kernels.head import Head
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Scratch, aligned, shared_memory
 from numnist.engine.planner import Plan
-from numnist.engine.stage import Ends, Shard
+from numnist.engine.shared_model import SharedModel
+from numnist.engine.stage import Ends, Shard, Work
 from numnist.engine.team import Team
-from numnist.nn import Model
 
-SPLIT = 48
+SPLIT = 8
 """From this many samples on there are two shards at least: smaller ones cost more in calls than they save."""
 
 
@@ -40,47 +40,55 @@ class BatchWork:
     """All that is done for batches of one size, in memory that is allocated once."""
 
     def __init__(
-        self, model: Model, plan: Plan, gradients: dict[str, Array], team: Team, scratch: Sequence[Scratch],
-        size: int, shard_size: int,
-    ) -> None:  # fmt: skip
-        self._model, self._plan, self._gradients = model, plan, gradients
+        self, model: SharedModel, plan: Plan, team: Team, scratch: Sequence[Scratch], size: int, shard_size: int
+    ) -> None:
+        self._model, self._plan = model, plan
         bounds = shard_bounds(size, shard_size)
         count = len(bounds) - 1
         workers = min(team.threads, count)
         forks = workers > 1 and can_fork()
         allocate = shared_memory if forks else aligned
-        classes = len(model.preprocess.classes)
-        self._x = allocate((size, *model.preprocess.input_shape))
-        self._q, self._labels = allocate((size, classes)), allocate((size,), np.int64)
-        self._state = allocate((model.parameters.size + model.buffers.size,))
+        preprocess = model.model.preprocess
+        self._x = allocate((size, *preprocess.input_shape))
+        self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
         self._outcome = Table(count, allocate, (), ())
         self._shared = tuple(stage.shared(size, count, allocate) for stage in plan.stages)
         self._shards = [
             Shard(start, end - start, i, count, size, scratch[i % workers])
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
-        ends = [self._ends(shard) for shard in self._shards]
-        self._works = [
-            tuple(
-                stage.training(shard, common, end)
-                for stage, common, end in zip(plan.stages, self._shared, of_shard, strict=True)
-            )
-            for shard, of_shard in zip(self._shards, ends, strict=True)
-        ]
-        self._heads = [Head(of_shard[-1].y, of_shard[-1].dy, size) for of_shard in ends]
+        # Made by the process that works with it, in memory of its own.
+        self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
         self._crew: Crew = Threads(team, count, self._program)
         if forks:
             with suppress(OSError):  # the system may refuse processes, or address space
-                self._crew = Processes(workers, count, self._program, self._take_over_state)
+                self._crew = Processes(workers, count, self._program, model)
 
     @property
     def is_current(self) -> bool:
         """Whether what has been set for NumPy's errors holds in all of it."""
         return self._crew.is_current
 
+    @property
+    def is_shared_out(self) -> bool:
+        """Whether other processes work for it."""
+        return isinstance(self._crew, Processes)
+
     def close(self) -> None:
         """End what runs for it: nobody writes to memory of its own or of the engine from then on."""
         self._crew.close()
+
+    def _work(self, number: int) -> tuple[tuple[Work, ...], Head]:
+        """What works for a shard: of each stage, and of the loss."""
+        if number not in self._works:
+            shard = self._shards[number]
+            ends = self._ends(shard)
+            works = tuple(
+                stage.training(shard, common, end)
+                for stage, common, end in zip(self._plan.stages, self._shared, ends, strict=True)
+            )
+            self._works[number] = works, Head(ends[-1].y, ends[-1].dy, shard.batch)
+        return self._works[number]
 
     def _ends(self, shard: Shard) -> list[Ends]:
         """Memory for the values between the stages, and for their gradients."""
@@ -102,7 +110,6 @@ class BatchWork:
         targets: makes the distributions (N, K) and the labels (N,), while others are already at work.
         Shapes: x (N, C, H, W).
         """
-        np.concatenate((self._model.parameters, self._model.buffers), out=self._state)
 
         def prepare() -> None:
             self._x[...] = x
@@ -112,11 +119,12 @@ class BatchWork:
         loss, correct = self._outcome.sums()
         return float(loss), int(correct)
 
-    def _take_over_state(self) -> None:
-        """What a forked process has to do first: its copy of the model is that of the step before."""
-        size = self._model.parameters.size
-        self._model.parameters[...] = self._state[:size]
-        self._model.buffers[...] = self._state[size:]
+    def update(self, lr: float) -> None:
+        """Make the update that the model has learned, in all processes."""
+        assert isinstance(self._crew, Processes)
+        self._model.begin_update(lr)
+        self._crew.update()
+        self._model.end_update()
 
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
         """What is done for one shard: forward, loss, backward; and its share of what is done once for all.
@@ -128,15 +136,16 @@ class BatchWork:
         for stage in self._plan.stages[share]:
             stage.refresh(training=True)
         yield Meeting()  # the parameters' derivatives are there, and so is the batch
-        samples, works, stages = self._shards[number].samples, self._works[number], self._plan.stages
+        samples, stages = self._shards[number].samples, self._plan.stages
+        works, head = self._work(number)
         first = self._plan.trains_from
         for work in works:
             yield from work.forward(rng)
-        self._outcome.put(number, *self._heads[number](self._q[samples], self._labels[samples]))
+        self._outcome.put(number, *head(self._q[samples], self._labels[samples]))
         for work in reversed(works[first:]):
             yield from work.backward()
         yield Meeting()  # all have put down what they add to the gradient
         for stage, shared in list(zip(stages[first:], self._shared[first:], strict=True))[share]:
-            stage.finish(shared, self._gradients)
+            stage.finish(shared, self._model.gradients)
         for work in works:
-            work.share(self._gradients)
+            work.share(self._model.gradients)

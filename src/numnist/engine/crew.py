@@ -21,10 +21,15 @@ from threadpoolctl import threadpool_limits
 from numnist.engine import rendezvous
 from numnist.engine.meeting import Meeting, ShardProgram
 from numnist.engine.rendezvous import Rendezvous
+from numnist.engine.shared_model import SharedModel
 from numnist.engine.team import Team
 
 Start = Callable[[int, RandomGenerator | None], ShardProgram]
 """The program of a shard, by its number."""
+
+
+RUN, UPDATE = range(2)
+"""What processes are asked to do."""
 
 
 class Crew(Protocol):
@@ -87,15 +92,14 @@ class Processes:
     and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
     """
 
-    def __init__(self, processes: int, shards: int, start: Start, take_over: Callable[[], None]) -> None:
-        """take_over: called in the other processes before each run, for what has changed.
-
-        Raises: OSError where the system refuses another process.
+    def __init__(self, processes: int, shards: int, start: Start, model: SharedModel) -> None:
+        """Raises: OSError where the system refuses another process.
         """
         fork = multiprocessing.get_context("fork")
         self._begin = [rendezvous.signal() for _ in range(1, processes)]
         self._errors, errors = fork.Pipe(duplex=False)
-        self._failure = mmap.mmap(-1, 1)
+        self._failure, self._task = mmap.mmap(-1, 1), mmap.mmap(-1, 1)
+        self._model = model
         self._error_handling = np.geterr()
         self._others: list[Any] = []
         others, owner, meetings = self._others, os.getpid(), Rendezvous(processes)
@@ -105,12 +109,12 @@ class Processes:
 
         def member(number: int, are_there: Callable[[], bool]) -> _Member:
             own = range(number, shards, processes)
-            return _Member(number, own, start, meetings, self._failure, are_there)
+            return _Member(number, own, start, model, processes, meetings, self._failure, are_there)
 
         self._own = member(0, lambda: all(other.is_alive() for other in others))
         self._finalizer = weakref.finalize(self, _dismiss, others, owner)
         for p, begin in enumerate(self._begin, start=1):
-            work = partial(_serve, member(p, is_there), begin, take_over, is_there, errors)
+            work = partial(_serve, member(p, is_there), self._task, begin, is_there, errors)
             process = fork.Process(target=work, daemon=True)
             with warnings.catch_warnings():
                 # Forking beside other threads is safe for what is done there: NumPy, and semaphores.
@@ -129,10 +133,20 @@ class Processes:
         Raises: what was raised in any of the processes, of several that of this one; EOFError when another
                 one has ended.
         """
+        self._model.send()
+        self._together(RUN, partial(self._own.run, rng, prepare))
+
+    def update(self) -> None:
+        """Make the model's update. Raises: see `run`."""
+        self._together(UPDATE, self._own.update)
+
+    def _together(self, task: int, own: Callable[[], None]) -> None:
+        """Do what is this process's in a task, with the others."""
+        self._task[0] = task
         for begin in self._begin:
             begin.release()
         try:
-            self._own.run(rng, prepare)
+            own()
         except _FailedElsewhereError:
             raise self._errors.recv() from None
         except BaseException:
@@ -152,11 +166,12 @@ class _Member:
     """One process of a crew."""
 
     def __init__(
-        self, number: int, shards: Sequence[int], start: Start, meetings: Rendezvous, failure: mmap.mmap,
-        are_there: Callable[[], bool],
+        self, number: int, shards: Sequence[int], start: Start, model: SharedModel, processes: int,
+        meetings: Rendezvous, failure: mmap.mmap, are_there: Callable[[], bool],
     ) -> None:  # fmt: skip
         """failure: a byte that all see, 1 when any has failed. are_there: whether the others are."""
         self._number, self._shards, self._start = number, shards, start
+        self.model, self._processes = model, processes
         self._meetings, self._failure, self._are_there = meetings, failure, are_there
 
     def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
@@ -171,6 +186,11 @@ class _Member:
                 answer = meeting.merge()
             if meeting.once:
                 self._meet()
+        self._meet()
+
+    def update(self) -> None:
+        """Make this process's part of the model's update, and wait for the others."""
+        self.model.update_part(self._number, self._processes)
         self._meet()
 
     def fail(self) -> None:
@@ -199,19 +219,19 @@ def _advance(program: ShardProgram, answer: Any) -> Meeting | None:
 
 
 def _serve(
-    member: _Member,
-    begin: Semaphore,
-    take_over: Callable[[], None],
-    is_there: Callable[[], bool],
-    errors: Connection,
+    member: _Member, task: mmap.mmap, begin: Semaphore, is_there: Callable[[], bool], errors: Connection
 ) -> None:
     """What a forked process does until it is dismissed, or something has failed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
     with threadpool_limits(1, user_api="blas"), suppress(EOFError, _FailedElsewhereError):
+        member.model.adopt()
         while True:
             rendezvous.wait(begin, is_there)
             try:
-                member.run(None, take_over)
+                if task[0] == RUN:
+                    member.run(None, member.model.receive)
+                else:
+                    member.update()
             except (EOFError, _FailedElsewhereError):
                 raise
             except BaseException as error:

@@ -11,11 +11,12 @@ from threadpoolctl import ThreadpoolController
 
 from numnist.arrays import Array
 from numnist.engine.batch import BatchWork, shard_bounds
-from numnist.engine.memory import Recent, Scratch, aligned, shared_memory
+from numnist.engine.memory import Recent, Scratch, aligned
 from numnist.engine.planner import Plan, plan
+from numnist.engine.shared_model import SharedModel, are_shared, share_parameters
 from numnist.engine.stage import Step, run
 from numnist.engine.team import Team
-from numnist.nn import Model, StepResult
+from numnist.nn import Model, StepResult, Update
 from numnist.ops import softmax_cross_entropy
 
 MOST_SIZES = 2
@@ -66,8 +67,9 @@ class Engine:
         """Begin without threads, processes and memory from elsewhere."""
         self._process = os.getpid()
         self.plan: Plan = plan(self.model.network, self.model.preprocess.input_shape)
-        self.gradient: Array = shared_memory(self.model.parameters.shape)
-        self._gradients = self.model.layout.views(self.gradient)
+        self._shared = SharedModel(self.model)
+        self.gradient: Array = self._shared.gradient
+        self._latest: BatchWork | None = None
         self._team = Team(self.threads)
         self._scratch = [Scratch() for _ in range(self.threads)]
         self._batches: Recent[int, BatchWork] = Recent(MOST_SIZES, BatchWork.close)
@@ -88,9 +90,11 @@ class Engine:
             try:
                 loss, correct = batch(x, partial(self._targets, y, n), rng)
             except BaseException:
+                self._latest = None
                 self._batches.forget(n)  # its shards stand where they were when it happened
                 raise
-        self.model.mark_changed()  # the running statistics have moved
+        self._latest = batch
+        self._shared.mark_buffers_changed()
         return StepResult(loss / n, correct)
 
     def _targets(self, y: Array, n: int) -> tuple[Array, Array]:
@@ -99,6 +103,26 @@ class Engine:
         logits = np.empty((n, len(self.model.preprocess.classes)), np.float32)
         q = softmax_cross_entropy.target_distribution(y, logits, self._label_smoothing)
         return q, y if y.ndim == 1 else y.argmax(axis=1)
+
+    def update(self, update: Update, lr: float) -> None:
+        """See `Executor.update`: on all cores, where there is enough to do.
+
+        The update's memory is then the engine's to share with the processes that it forks; who forks
+        otherwise, and updates there, has to `Update.move` it first.
+        """
+        if update.parts > 1 and self._latest is not None and self._latest.is_shared_out:
+            update.check(self.model.parameters, self.gradient, lr)
+            if self._shared.knows(update):
+                self._latest.update(lr)
+                return
+            self._shared.learn(update)
+            self._drop_batches()  # theirs are processes that do not know it
+        update(self.model.parameters, self.gradient, lr)
+        self.model.mark_changed()
+
+    def _drop_batches(self) -> None:
+        self._latest = None
+        self._batches.clear()
 
     def predict(self, x: Array) -> Array:
         """See `nn.Executor.predict`."""
@@ -125,6 +149,8 @@ class Engine:
     def _check(self, x: Array) -> None:
         """ValueError naming the shape where x is not a batch of the model's images."""
         if os.getpid() != self._process:  # somebody forked: threads and processes stayed with the other
+            if are_shared(self.model.parameters):
+                share_parameters(self.model)
             self._set_up()
         expected = self.model.preprocess.input_shape
         if x.ndim != 4 or x.shape[1:] != expected:
@@ -133,9 +159,7 @@ class Engine:
 
     def _new_batch(self, size: int) -> BatchWork:
         """Allocate the memory for batches of this size."""
-        return BatchWork(
-            self.model, self.plan, self._gradients, self._team, self._scratch, size, self.shard_size
-        )
+        return BatchWork(self._shared, self.plan, self._team, self._scratch, size, self.shard_size)
 
     def _new_prediction(self, worker: int, size: int) -> Prediction:
         """Allocate a worker's memory for this many images, and bind the steps."""

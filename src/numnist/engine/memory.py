@@ -78,6 +78,11 @@ class Recent(Generic[K, V]):
         self._values.move_to_end(key)
         return self._values[key]
 
+    def clear(self) -> None:
+        """Forget all."""
+        for key in list(self._values):
+            self.forget(key)
+
     def forget(self, key: K) -> None:
         """Make it anew when it is next asked for."""
         if key in self._values:

@@ -5,7 +5,7 @@ from numnist.nn.architectures import ARCHITECTURES, build
 from numnist.nn.conv2d import Conv2d
 from numnist.nn.description import LAYERS, network_from, network_from_toml
 from numnist.nn.dropout import Dropout
-from numnist.nn.executor import Executor, Reference, StepResult
+from numnist.nn.executor import Executor, Reference, StepResult, Update
 from numnist.nn.flatten import Flatten
 from numnist.nn.initialisers import INITIALISERS, Initialiser
 from numnist.nn.layer import Gradients, Layer
@@ -48,6 +48,7 @@ __all__ = [
     "StepResult",
     "SummaryRow",
     "Tanh",
+    "Update",
     "build",
     "load_model",
     "load_notes",

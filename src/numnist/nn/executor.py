@@ -1,5 +1,6 @@
 """Running a model: the seam between the mathematics and the engine, and the specification of what runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -20,6 +21,24 @@ class StepResult:
     correct: int
 
 
+class Update(Protocol):
+    """What changes parameters by their gradient, as a whole or a part at a time: see `optim.Update`."""
+
+    def __call__(self, params: Array, grads: Array, lr: float) -> None: ...
+
+    @property
+    def parts(self) -> int: ...
+
+    @property
+    def made(self) -> int: ...
+
+    def check(self, params: Array, grads: Array, lr: float) -> None: ...
+
+    def part(self, params: Array, grads: Array, lr: float, number: int, part: slice) -> None: ...
+
+    def move(self, empty: Callable[..., Array]) -> None: ...
+
+
 class Executor(Protocol):
     """A model that can be trained and asked. The training loop takes any."""
 
@@ -31,6 +50,10 @@ class Executor(Protocol):
 
         Shapes: x (N, 1, H, W), preprocessed; y (N,) labels or (N, K) distributions.
         """
+        ...
+
+    def update(self, update: Update, lr: float) -> None:
+        """Change the model's parameters by `gradient`, at this learning rate."""
         ...
 
     def predict(self, x: Array) -> Array:
@@ -66,6 +89,11 @@ class Reference:
             view[...] = gradients[name]
         labels = y if y.ndim == 1 else y.argmax(axis=1)
         return StepResult(loss, int((logits.argmax(axis=1) == labels).sum()))
+
+    def update(self, update: Update, lr: float) -> None:
+        """See `Executor.update`."""
+        update(self.model.parameters, self.gradient, lr)
+        self.model.mark_changed()
 
     def predict(self, x: Array) -> Array:
         """See `Executor.predict`."""

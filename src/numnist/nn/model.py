@@ -55,6 +55,17 @@ class Model:
         self.mark_changed()
         return self
 
+    def move(self, parameters: Array) -> None:
+        """Have the parameters in other memory, with the values that stand there.
+
+        Views that were handed out before are of the old memory, which is the model's no longer.
+
+        Shapes: parameters as they were, and of their dtype.
+        """
+        self.parameters = parameters
+        self.network.bind(self.named_parameters(), self.named_buffers())
+        self.mark_changed()
+
     def named_parameters(self) -> dict[str, Array]:
         """Every parameter by name ("0.weight"), as a view of `parameters`."""
         return self.layout.views(self.parameters)

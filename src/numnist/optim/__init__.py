@@ -25,6 +25,7 @@ from numnist.optim.schedules import (
     Step,
     WarmUp,
 )
+from numnist.optim.update import Update
 
 __all__ = [
     "OPTIMIZERS",
@@ -45,6 +46,7 @@ __all__ = [
     "Schedule",
     "State",
     "Step",
+    "Update",
     "WarmUp",
     "clip_gradient_norm",
 ]

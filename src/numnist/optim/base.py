@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -55,6 +55,13 @@ class State:
                     (place, State(self.step, slots, mask, part(self.decayed), part(self.scratch)))
                 )
         return self._blocks
+
+    def move(self, empty: Callable[..., Array]) -> None:
+        """Have the slots in memory from `empty(shape, dtype)`, which the state then owns."""
+        for name, slot in self.slots.items():
+            self.slots[name] = empty(slot.shape, slot.dtype)
+            self.slots[name][...] = slot
+        self._blocks.clear()
 
     def restore(self, step: int, slots: Mapping[str, Array]) -> None:
         """Copy a saved step count and saved slots into this state.
@@ -142,22 +149,37 @@ class Optimizer(Hyperparameters, ABC):
         Raises: ValueError when the shape or dtype of params or grads is not that of the state, or lr is
                 negative or not finite; nothing has changed then.
         """
-        who = type(self).__name__
-        _check_layout(who, "params", params, like=state.scratch)
-        _check_layout(who, "grads", grads, like=state.scratch)
-        lr = float(lr)  # a NumPy float64 would compute a float32 update in float64
-        if not 0 <= lr < math.inf:
-            raise ValueError(f"{who}: expected lr to be a finite number >= 0, got {lr}")
-
-        state.step += 1
+        self.check(params, grads, state, lr)
         # Views: an array with gaps has no flat one, and is one block.
         if params.flags.c_contiguous and grads.flags.c_contiguous:
             flat_params, flat_grads = params.reshape(-1), grads.reshape(-1)
-            for place, block in state.blocks():
-                block.step = state.step
-                self._update(flat_params[place], flat_grads[place], block, lr)
+            self.step_blocks(flat_params, flat_grads, state, lr, state.step + 1, slice(None))
         else:
-            self._update(params, grads, state, lr)
+            state.step += 1
+            self._update(params, grads, state, float(lr))
+
+    def check(self, params: Array, grads: Array, state: State, lr: float) -> None:
+        """Raises what `step` raises for such arguments."""
+        who = type(self).__name__
+        _check_layout(who, "params", params, like=state.scratch)
+        _check_layout(who, "grads", grads, like=state.scratch)
+        if not 0 <= float(lr) < math.inf:
+            raise ValueError(f"{who}: expected lr to be a finite number >= 0, got {float(lr)}")
+
+    def step_blocks(
+        self, params: Array, grads: Array, state: State, lr: float, number: int, blocks: slice
+    ) -> None:
+        """Make these of the state's blocks (see `State.blocks`) of the update of this number.
+
+        One after another, or in processes that share the memory, they make up a `step`.
+
+        Shapes: params and grads flat.
+        """
+        state.step = number
+        lr = float(lr)  # a NumPy float64 would compute a float32 update in float64
+        for place, block in state.blocks()[blocks]:
+            block.step = number
+            self._update(params[place], grads[place], block, lr)
 
     def _update(self, params: Array, grads: Array, state: State, lr: float) -> None:
         """Make the update number `state.step` of these parameters."""

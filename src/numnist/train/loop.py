@@ -14,7 +14,7 @@ import numpy as np
 from numnist.arrays import Array
 from numnist.data import Split
 from numnist.nn import Executor, Model
-from numnist.optim import Optimizer, Schedule, clip_gradient_norm
+from numnist.optim import Optimizer, Schedule, Update, clip_gradient_norm
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback
 from numnist.train.metrics import evaluate
@@ -90,6 +90,7 @@ class Trainer:
     ) -> bool:
         """A step for each batch; whether all were taken, or a stop was wanted before the last."""
         last_step = (state.epoch + 1) * self.images.steps_per_epoch
+        update = Update(self.optimizer, state.optimizer)
         for x, y in batches:
             lr = self.schedule(state.step) * state.lr_scale
             result = self.executor.loss_and_grads(
@@ -98,8 +99,7 @@ class Trainer:
             require_finite(result.loss, f"at step {state.step + 1}, with a learning rate of {lr:.3g}")
             gradient = self.executor.gradient
             norm = None if self.clip_norm is None else clip_gradient_norm(gradient, self.clip_norm)
-            self.optimizer.step(self.model.parameters, gradient, state.optimizer, lr)
-            self.model.mark_changed()
+            self.executor.update(update, lr)
             state.step += 1
 
             step = StepReport(result.loss, result.correct, len(y), lr, norm)

@@ -9,7 +9,7 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.data import Dataset, default_validation, split_validation
-from numnist.engine import make_executor
+from numnist.engine import make_executor, share_parameters
 from numnist.errors import InputError
 from numnist.nn import BatchNorm, Model, Preprocess, Sequential, Softmax, build
 from numnist.train.batches import TrainingImages
@@ -77,6 +77,8 @@ def prepare(
     if network is not None:
         config = config.model_copy(update={"model": OWN_NETWORK})
     model = new_model(config, train.images[trained], dataset.classes, network)
+    if config.executor == "engine":
+        share_parameters(model)
     images = TrainingImages(
         train, trained, model.preprocess, config.augment.build(), config.batch_size, config.seed
     )
