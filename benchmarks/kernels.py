@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from numnist.arrays import Shape
 from numnist.engine import plan
-from numnist.engine.exchange import Exchange
 from numnist.engine.kernels.head import Head
+from numnist.engine.meeting import Meeting
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Ends, Shard, Stage
 from numnist.nn import Layer, Model, Preprocess, network_from
@@ -40,7 +40,8 @@ CASES: dict[str, Description] = {
     "InputConvolution": [*BLOCK, *CLASSIFIER],
     "WinogradConvolution": [*BLOCK, {**BLOCK[0], "out_channels": 32}, *BLOCK[1:], *CLASSIFIER],
     "Dense": [{"type": "Flatten"}, {"type": "Linear", "out_features": 600}, {"type": "ReLU"}, CLASSIFIER[1]],
-    "Reorder": [*BLOCK, *CLASSIFIER],
+    "ColumnDense": [*BLOCK, *CLASSIFIER],
+    "Reorder": [*BLOCK, CLASSIFIER[0], {"type": "Linear", "out_features": 100}, CLASSIFIER[1]],
     "Operation": [{"type": "AvgPool2d", "size": 2}, *CLASSIFIER],
     "Head": CLASSIFIER,
 }
@@ -85,7 +86,7 @@ def of_kernel(stage: Stage, model: Model, n: int) -> Callable[[], object]:
     shapes = stage.takes.shape(n, stage.input_shape), stage.gives.shape(n, stage.output_shape)
     x, y, dx, dy = (aligned(shape) for shape in (*shapes, *shapes))
     x[...], dy[...] = rng.normal(size=x.shape), 1
-    shared = stage.shared(n, aligned)
+    shared = stage.shared(n, 1, aligned)
     work = stage.training(shard, shared, Ends(x, y, dx, dy))
     gradients = model.layout.views(np.zeros_like(model.parameters))
     stage.refresh(training=True)
@@ -94,15 +95,15 @@ def of_kernel(stage: Stage, model: Model, n: int) -> Callable[[], object]:
         answer = None
         while True:
             try:
-                exchange: Exchange = program.send(answer)
+                meeting: Meeting = program.send(answer)
             except StopIteration:
                 return
-            answer = exchange.finish(exchange.part)
+            answer = meeting.merge()
 
     def both() -> None:
         finish(work.forward(rng))
         finish(work.backward())
-        stage.finish(shared, work.part(), gradients)
+        stage.finish(shared, gradients)
         work.share(gradients)
 
     return both

@@ -37,7 +37,7 @@ def banded(stage: WinogradConvolution, dM: Array) -> tuple[Step, Array]:
     shard = Shard(0, N, 0, 1, N, Scratch())
     dy = aligned(stage.epilogue.shape(N))
     ends = Ends(normal(*POOLED), np.empty_like(dy), normal(*POOLED), dy)
-    work = WinogradConvolutionWork(stage, shard, stage.shared(N, aligned), ends)
+    work = WinogradConvolutionWork(stage, shard, stage.shared(N, 1, aligned), ends)
     rows, dV = aligned((g.P, N, ROWS, O)), aligned((g.P, N, g.Hp, C))
     steps: list[Step] = [partial(np.copyto, rows.reshape(g.P, N, 4, 2, O), dM.transpose(0, 2, 3, 1, 4))]
     steps += [work._band(rows, dV, first, last) for first, last in work._bands()]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tricks_case import Case, Pair, agreeing, model_of, normal  # type: ignore[import-not-found]
 
-from numnist.engine import Engine, batch, mailbox
+from numnist.engine import Engine, batch, rendezvous
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def against_threads() -> Pair:
 
 def against_sleep() -> Pair:
     """A process that waits is woken, or looks for its message."""
-    return agreeing(under(mailbox, "SPIN", 0, step(128)), step(128))
+    return agreeing(under(rendezvous, "SPIN", 0, step(128)), step(128))
 
 
 def against_shards(size: int) -> Pair:

@@ -8,7 +8,9 @@ from tricks_case import Case, N, Pair, agreeing, normal, stage_of  # type: ignor
 
 from numnist.arrays import Array
 from numnist.engine.kernels.epilogue import Epilogue, EpilogueWork
-from numnist.engine.kernels.input_convolution import InputConvolution, Moments, Patches
+from numnist.engine.kernels.input_convolution import InputConvolution
+from numnist.engine.kernels.patch_moments import Moments, PatchMoments
+from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
 from numnist.engine.memory import Scratch, aligned
@@ -19,7 +21,7 @@ from numnist.ops.patches import unfold
 def convolution() -> tuple[InputConvolution, Patches]:
     """The stage, and the patches of random images, filled once."""
     stage: InputConvolution = stage_of("cnn", 0)
-    patches = Patches(stage, N, normal(N, 1, 28, 28))
+    patches = stage.patches(N, normal(N, 1, 28, 28))
     run(patches.unroll)
     return stage, patches
 
@@ -50,7 +52,8 @@ def moments() -> Pair:
     tile, total, squares = Tile(c), ColumnSums(c), ColumnSums(centred, centred)
     centre = partial(np.subtract, tile.rows(c), tile.values[0], out=tile.rows(centred))
     count = c.size // 16
-    of_patches = Moments(stage, patches)
+    found: list[PatchMoments] = []
+    of_patches = Moments(patches, lambda *moments: found.append(PatchMoments(*moments)))
 
     def before() -> Array:
         mean = total() / count
@@ -59,9 +62,10 @@ def moments() -> Pair:
         return np.stack([mean, squares() / count])
 
     def after() -> Array:
-        found = of_patches()
+        of_patches.put(np.float32)
+        moments = found.pop()
         W = stage.weight.astype(np.float64)
-        return np.stack([found.mean @ W, (W * (found.deviations @ W)).sum(axis=0) / found.count])
+        return np.stack([moments.mean @ W, (W * (moments.deviations @ W)).sum(axis=0) / moments.count])
 
     return agreeing(before, after)
 
@@ -75,7 +79,7 @@ class Undivided(Epilogue):
 
 
 def block_by_block() -> Pair:
-    """Convolution and pooling."""
+    """Convolution, pooling and ReLU."""
     stage, patches = convolution()
     of_stage = stage.epilogue
     undivided = Undivided(of_stage.pool, of_stage.relu, of_stage.columns, of_stage.rows, of_stage.channels)
@@ -83,11 +87,9 @@ def block_by_block() -> Pair:
     def forward(epilogue: Epilogue) -> tuple[Step, Array]:
         phases = aligned(epilogue.phases_shape(N))
         y, dy = aligned(epilogue.shape(N)), aligned(epilogue.shape(N))
-        work = EpilogueWork(epilogue, N, Scratch(), phases, phases, y, dy, keeps=False)
-        steps: list[Step] = []
-        for block, pool in zip(epilogue.blocks(N), work.pool, strict=True):
-            steps += [patches.product(stage.weight, phases, block), *pool]
-        return partial(run, steps), work.pooled
+        work = EpilogueWork(epilogue, N, Scratch(), phases, phases, y, dy)
+        fill = [patches.product(stage.weight, phases, block) for block in epilogue.blocks(N)]
+        return partial(work.forward, None, stage.bias, fill), y
 
     (before, left), (after, right) = forward(undivided), forward(of_stage)
     return agreeing(before, after, left, right)
@@ -160,8 +162,8 @@ CASES = [
     ),
     Case(
         "blocks",
-        "convolution of all columns, then pooling",
-        "blocks of columns of at most 1.25 MiB, each pooled at once",
+        "convolution of all columns, then pooling and ReLU",
+        "blocks of columns of at most 1 MiB, each pooled at once",
         block_by_block,
     ),
     Case(

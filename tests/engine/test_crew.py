@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.engine.helpers import twins
+from tests.engine.layers import FLATTEN, linear
 from tests.engine.test_engine import ALL_KINDS, SIZE, assert_like_new, step
 
 from numnist.engine import Engine, crew, rendezvous
+from numnist.engine.batch import SPLIT
+from numnist.engine.kernels import dense
 from numnist.nn import Model
 
 
@@ -48,7 +51,7 @@ def test_no_more_workers_than_shards_and_none_for_one(before: set[int]) -> None:
     assert len(workers(before)) == 1
     engine = Engine(model(), threads=8, shard_size=8)
     gc.collect()
-    step(engine, 8)
+    step(engine, SPLIT - 1)
     assert not workers(before)
     engine = Engine(model(), threads=1, shard_size=2)
     step(engine, 8)
@@ -133,9 +136,50 @@ def test_an_engine_goes_on_in_a_forked_process() -> None:
     assert_like_new(engine, network, 7)
 
 
-def test_numpy_warns_as_the_caller_wants_it_to() -> None:
-    """What overflows in the first process is an error there, if the caller has said so."""
-    network = model()
-    network.named_parameters()["10.weight"][...] = 1e38
-    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        step(Engine(network, threads=2, shard_size=4), 7)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("sample", [0, 6], ids=["first shard", "last shard"])
+def test_numpy_warns_as_the_caller_wants_it_to(sample: int, threads: int) -> None:
+    """What overflows in any process is an error, if the caller has said so by then, and of its own type."""
+    network = twins([FLATTEN, linear(5), linear()], SIZE).model
+    engine = Engine(network, threads=threads, shard_size=4)
+    x = np.zeros((7, 1, *SIZE), np.float32)
+    x[sample] = 1e38
+    network.named_parameters()["1.weight"][...] = 1e3
+    with np.errstate(all="ignore"):
+        engine.loss_and_grads(x, np.arange(7), None)
+    with np.errstate(all="ignore", over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        engine.loss_and_grads(x, np.arange(7), None)
+    with np.errstate(all="ignore"):
+        engine.loss_and_grads(x, np.arange(7), None)
+
+
+class UnusualError(Exception):
+    """An error that cannot be pickled."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (MemoryError("no room"), MemoryError, "^no room$"),
+        (UnusualError("this", "that"), RuntimeError, "in a worker process: UnusualError: this: that"),
+    ],
+)
+def test_what_is_raised_in_a_worker_is_raised_here(
+    error: Exception, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, here, original = model(), os.getpid(), dense.DenseWork.forward
+
+    def failing(self: Any, rng: Any) -> Any:
+        if os.getpid() != here:
+            raise error
+        return original(self, rng)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dense.DenseWork, "forward", failing)
+        engine = Engine(network, threads=2, shard_size=4)
+        with pytest.raises(kind, match=message):
+            step(engine, 7)
+    assert_like_new(engine, network, 7)

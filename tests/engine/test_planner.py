@@ -25,8 +25,8 @@ from numnist.nn import build, network_from
 
 SIZE = (12, 14)
 
-FIRST, HIDDEN, DENSE, CONVERT, OP = (
-    "InputConvolution", "WinogradConvolution", "Dense", "Reorder", "Operation",
+FIRST, HIDDEN, DENSE, COLUMNS, CONVERT, OP = (
+    "InputConvolution", "WinogradConvolution", "Dense", "ColumnDense", "Reorder", "Operation",
 )  # fmt: skip
 END = [FLATTEN, linear()]
 
@@ -167,11 +167,11 @@ def test_a_network_without_parameters_trains_from_its_end() -> None:
     [
         ("linear", [f"{CONVERT} 0", f"{DENSE} 1"]),
         ("mlp:30,20", [f"{CONVERT} 0", f"{DENSE} 1 2", f"{DENSE} 3 4", f"{DENSE} 5"]),
-        ("cnn", [f"{FIRST} 0 1 2 3", f"{HIDDEN} 4 5 6 7", f"{CONVERT} 8", f"{DENSE} 9"]),
-        ("cnn-plain", [f"{FIRST} 0 1 2", f"{HIDDEN} 3 4 5", f"{CONVERT} 6", f"{DENSE} 7"]),
+        ("cnn", [f"{FIRST} 0 1 2 3", f"{HIDDEN} 4 5 6 7", f"{COLUMNS} 8 9"]),
+        ("cnn-plain", [f"{FIRST} 0 1 2", f"{HIDDEN} 3 4 5", f"{COLUMNS} 6 7"]),
         (
             "cnn_deep",
-            [f"{FIRST} 0 1 2 3", f"{HIDDEN} 4 5 6 7", f"{HIDDEN} 8 9 10", f"{CONVERT} 11", f"{DENSE} 12"],
+            [f"{FIRST} 0 1 2 3", f"{HIDDEN} 4 5 6 7", f"{HIDDEN} 8 9 10", f"{COLUMNS} 11 12"],
         ),
     ],
 )

@@ -12,7 +12,17 @@ from numnist.arrays import Array
 from numnist.data import Augmentation, Dataset, Split, split_validation
 from numnist.engine import Engine
 from numnist.errors import InputError
-from numnist.nn import INITIALISERS, Flatten, Linear, Preprocess, Reference, Sequential, Softmax, StepResult
+from numnist.nn import (
+    INITIALISERS,
+    Flatten,
+    Linear,
+    Preprocess,
+    Reference,
+    Sequential,
+    Softmax,
+    StepResult,
+    Update,
+)
 from numnist.optim import Adam, Constant, Cosine, OneCycle, WarmUp
 from numnist.train import Run, Stream, generator, prepare, resolve
 
@@ -115,6 +125,9 @@ class Recorder:
         self.draws.append(rng.random())
         self.versions.append(self.run.model.version)
         return StepResult(1.0, 0)
+
+    def update(self, update: Update, lr: float) -> None:
+        self.run.model.mark_changed()
 
     def predict(self, x: Array) -> Array:
         return self.reference.predict(x)

@@ -40,7 +40,13 @@ class BatchWork:
     """All that is done for batches of one size, in memory that is allocated once."""
 
     def __init__(
-        self, model: SharedModel, plan: Plan, team: Team, scratch: Sequence[Scratch], size: int, shard_size: int
+        self,
+        model: SharedModel,
+        plan: Plan,
+        team: Team,
+        scratch: Sequence[Scratch],
+        size: int,
+        shard_size: int,
     ) -> None:
         self._model, self._plan = model, plan
         bounds = shard_bounds(size, shard_size)

@@ -3,6 +3,7 @@
 import mmap
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import warnings
@@ -93,8 +94,7 @@ class Processes:
     """
 
     def __init__(self, processes: int, shards: int, start: Start, model: SharedModel) -> None:
-        """Raises: OSError where the system refuses another process.
-        """
+        """Raises: OSError where the system refuses another process."""
         fork = multiprocessing.get_context("fork")
         self._begin = [rendezvous.signal() for _ in range(1, processes)]
         self._errors, errors = fork.Pipe(duplex=False)
@@ -179,7 +179,7 @@ class _Member:
         prepare()
         programs = [self._start(number, rng) for number in self._shards]
         answer = None
-        while (meeting := [_advance(program, answer) for program in programs][0]) is not None:
+        while (meeting := _advance_all(programs, answer)) is not None:
             self._meet()
             answer = None
             if not meeting.once or self._number == 0:
@@ -218,6 +218,12 @@ def _advance(program: ShardProgram, answer: Any) -> Meeting | None:
         return None
 
 
+def _advance_all(programs: Sequence[ShardProgram], answer: Any) -> Meeting | None:
+    """Run programs to their next meeting, the same for all."""
+    meetings = [_advance(program, answer) for program in programs]
+    return meetings[0]
+
+
 def _serve(
     member: _Member, task: mmap.mmap, begin: Semaphore, is_there: Callable[[], bool], errors: Connection
 ) -> None:
@@ -243,8 +249,8 @@ def _serve(
 def _report(error: BaseException, errors: Connection) -> None:
     """Send an error to the first process, which raises it."""
     try:
-        errors.send(error)
-    except Exception:  # there are errors that cannot be pickled
+        errors.send(pickle.loads(pickle.dumps(error)))
+    except Exception:  # there are errors that cannot be pickled, or not be read again
         errors.send(RuntimeError(f"in a worker process: {type(error).__name__}: {error}"))
 
 

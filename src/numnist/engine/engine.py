@@ -81,6 +81,8 @@ class Engine:
         """See `nn.Executor.loss_and_grads`."""
         self._check(x)
         n = len(x)
+        if n < 1:
+            raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
         self._derived_for = None
         with self._blas.limit(limits=1, user_api="blas"):
             batch = self._batches.get(n, self._new_batch)

@@ -29,7 +29,9 @@ def aligned(shape: Shape, dtype: Any = np.float32) -> Array:
 class Allocate(Protocol):
     """Makes an array: `aligned` or `shared_memory`."""
 
-    def __call__(self, shape: Shape, dtype: Any = np.float32) -> Array: ...
+    def __call__(self, shape: Shape, dtype: Any = np.float32) -> Array:
+        """An array of this shape."""
+        ...
 
 
 def shared_memory(shape: Shape, dtype: Any = np.float32) -> Array:

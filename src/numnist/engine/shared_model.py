@@ -91,9 +91,7 @@ class SharedModel:
         """Make the part of this process in the update."""
         assert self._update is not None
         lr, number = self._rate_and_number.tolist()
-        self._update.part(
-            self._parameters, self.gradient, lr, int(number), slice(process, None, processes)
-        )
+        self._update.part(self._parameters, self.gradient, lr, int(number), slice(process, None, processes))
 
     # In forked processes:
 

@@ -11,7 +11,8 @@ from numnist.optim.base import Optimizer, State
 class Update:
     """The updates of one array of parameters: those of `Optimizer.step`, as a whole or a part at a time.
 
-    Two are equal if they are of equal optimizers with the same state. An executor that has several cores makes one update on all of them: `check`, then `part` for each.
+    An executor that has several cores makes one update on all of them: `check`, then `part` for each. Two are
+    equal if they are of equal optimizers with the same state.
     """
 
     optimizer: Optimizer

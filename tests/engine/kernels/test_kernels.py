@@ -30,6 +30,7 @@ from tests.engine.layers import (
 
 from numnist import ops
 from numnist.engine import kernels, plan
+from numnist.engine.kernels.column_dense import ColumnDense
 from numnist.engine.kernels.dense import Dense
 from numnist.engine.kernels.head import Head
 from numnist.engine.kernels.input_convolution import InputConvolution
@@ -56,11 +57,18 @@ FOLLOWERS: list[list[Description]] = [
     [OTHER_NORM, RELU],
 ]
 
+ACTIVATIONS: list[list[Description]] = [[], [RELU], [LEAKY], [SIGMOID], [TANH]]
+
 CASES: dict[type[Stage], list[list[Description]]] = {
     InputConvolution: [[conv(5, 4), *behind, *END] for behind in FOLLOWERS],
     WinogradConvolution: [[conv(3, 1), conv(5, 4), *behind, *END] for behind in FOLLOWERS],
-    Dense: [[FLATTEN, linear(7), *behind, linear()] for behind in ([], [RELU], [LEAKY], [SIGMOID], [TANH])],
-    Reorder: [END, [conv(2, 3), *END], [average(), conv(2, 3), average(), conv(2, 1), *END]],
+    Dense: [[FLATTEN, linear(7), *behind, linear()] for behind in ACTIVATIONS],
+    ColumnDense: [[conv(3, 3), FLATTEN, linear(7), *behind, linear()] for behind in ACTIVATIONS],
+    Reorder: [
+        END,
+        [conv(2, 3), FLATTEN, linear(600), linear()],
+        [average(), conv(2, 3), average(), conv(2, 1), FLATTEN, RELU, linear()],
+    ],
 }
 """Networks for each kernel. The last layer's loss and gradient are `Head`'s in all of them."""
 

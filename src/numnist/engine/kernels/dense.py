@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.meeting import ShardProgram
 from numnist.engine.kernels.activations import Activation
+from numnist.engine.meeting import ShardProgram
 from numnist.engine.memory import Allocate, Scratch
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear

@@ -20,8 +20,6 @@ def fill_phases(phases: Array, x: Array, weight: Array, padding: int, reference:
     bands = sliding_window_view(padded, KH, axis=2)
     taps = weight.astype(np.float64).transpose(3, 1, 2, 0).reshape(KW, -1, O)
     for column in range(k * columns):
-        c = sum(
-            bands[column + v].reshape(-1, taps.shape[1]) @ taps[v] for v in range(KW)
-        ) - reference
+        c = sum(bands[column + v].reshape(-1, taps.shape[1]) @ taps[v] for v in range(KW)) - reference
         of_rows = c.reshape(n, -1, O)[:, : k * rows].reshape(n, rows, k, O)
         phases[:, column % k, column // k] = of_rows.transpose(2, 0, 1, 3)

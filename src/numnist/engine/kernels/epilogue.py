@@ -80,22 +80,21 @@ class Epilogue:
 class EpilogueWork:
     """The epilogue of one shard in training, in blocks of columns.
 
-    Forwards, `forward` fills y block by block. Backwards, the steps of `relu_backward` fill do, the gradient of
-    the affine map's output, and those of `unpool` spread it over the phases; one list for each block. What is
-    passed to one of two is a product with a boolean (NumPy copies through a mask, and chooses by `where`,
+    Forwards, `forward` fills y block by block. Backwards, the steps of `relu_backward` fill do, the gradient
+    of the affine map's output, and those of `unpool` spread it over the phases; one list for each block. What
+    is passed to one of two is a product with a boolean (NumPy copies through a mask, and chooses by `where`,
     twenty times as slowly).
     """
 
     def __init__(
-        self, epilogue: Epilogue, n: int, scratch: Scratch, phases: Array, dphases: Array, y: Array, dy: Array,
-        *, keeps: bool = False, by_differences: bool = False,
+        self, epilogue: Epilogue, n: int, scratch: Scratch, phases: Array, dphases: Array, y: Array,
+        dy: Array, *, keeps: bool = False, by_differences: bool = False,
     ) -> None:  # fmt: skip
         """keeps: whether pooled values and do must outlive a meeting; else they are in y and in scratch.
 
-        by_differences: what is in the phases' gradient behind `unpool` then is, for each pair, in the place of
-        the left one what is passed to either, and in the place of the right one what is passed to that. It is
-        a pass less, for a caller who has left and right - left where others have left and right. There is no
-        do then.
+        by_differences: `unpool` then leaves, in the place of the left one of each pair, what is passed to
+        either, and in that of the right one what is passed to that. It is a pass less, for a caller who has
+        left and right - left where others have left and right. There is no do then.
         """
         shape = epilogue.shape(n)
         self._phases, self._dphases = phases, dphases
@@ -131,7 +130,9 @@ class EpilogueWork:
                 if by_differences:
                     spread = [partial(np.multiply, dy[block], positive, out=dphases[0, 0, block])]
             if epilogue.pool:
-                pool, passed, spread = self._pooling(block, pairs[:, : block.stop - block.start], epilogue.relu)
+                pool, passed, spread = self._pooling(
+                    block, pairs[:, : block.stop - block.start], epilogue.relu
+                )
                 self._pool.append(pool)
                 behind += passed
                 if not by_differences:
@@ -186,13 +187,15 @@ class EpilogueWork:
         """
         affine = self._affine_without_scale if scale is None else self._affine
         self.tiles.set(offset if scale is None else scale, offset)
-        tied = [] if scale is None or scale.all() else np.flatnonzero(scale == 0)
+        tied: Array | None = None
+        if scale is not None and not scale.all():
+            tied = np.flatnonzero(scale == 0)
         for i, block in enumerate(self.blocks):
             if fill:
                 fill[i]()
             if self._pool:
                 run(self._pool[i])
-                if len(tied):
+                if tied is not None:
                     self._first_wins(block, tied)
             run(affine[i])
 

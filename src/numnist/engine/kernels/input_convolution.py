@@ -17,7 +17,6 @@ from numnist.engine.memory import Allocate, Scratch, shared_memory
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops.batch_norm import Statistics
 
-
 CANCELLING = 2**9
 """A variance this much smaller than if the taps were uncorrelated has lost so much of float32's precision."""
 
@@ -197,7 +196,8 @@ class InputConvolutionWork(Work):
         """D of the class, (K, O), in float64; from products in float64 too where those with W cancel."""
         if not self._is_cancelling:
             run(self._backward)
-            return self._sum_dweights().astype(np.float64).reshape(self._stage.K, -1)
+            D = self._sum_dweights().astype(np.float64)
+            return np.asarray(D.reshape(self._stage.K, -1))
         D = np.zeros(self._stage.weight.shape)
         for fill, patches, do in self._factors:
             run(fill)

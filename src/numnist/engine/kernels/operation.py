@@ -18,9 +18,9 @@ from numnist.nn import Layer
 class Shared:
     """What the shards have in common.
 
-    of_parameters: what each adds to the gradients, in the order of `Operation.path`; of a layer that needs the
-    whole batch, all there is. For such a layer also x and y, the values of all, and later their gradients;
-    cache, what it left in the first process.
+    of_parameters: what each adds to the gradients, in the order of `Operation.path`; of a layer that needs
+    the whole batch, all there is. For such a layer also x and y, the values of all, and later their
+    gradients; cache, what it left in the first process.
     """
 
     of_parameters: Table
