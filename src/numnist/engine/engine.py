@@ -22,6 +22,9 @@ from numnist.ops import softmax_cross_entropy
 MOST_SIZES = 2
 """Sizes of batches that memory is kept for: the usual one, and the last of an epoch."""
 
+BUFFER = 2048
+"""Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -84,7 +87,8 @@ class Engine:
         if n < 1:
             raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
         self._derived_for = None
-        with self._blas.limit(limits=1, user_api="blas"):
+        with self._blas.limit(limits=1, user_api="blas"), np.errstate():
+            np.setbufsize(BUFFER)  # until the end of the `with`
             batch = self._batches.get(n, self._new_batch)
             if not batch.is_current:
                 self._batches.forget(n)
