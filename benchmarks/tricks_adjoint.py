@@ -8,10 +8,10 @@ from tricks_case import POOLED, Case, N, Pair, agreeing, normal  # type: ignore[
 from tricks_hidden import ROWS, C, O, R, convolution  # type: ignore[import-not-found]
 
 from numnist.arrays import Array
-from numnist.engine.kernels.winograd_convolution import WinogradConvolution, WinogradConvolutionWork
+from numnist.engine.kernels.winograd_convolution import WinogradConvolution
 from numnist.engine.kernels.winograd_geometry import along_columns
 from numnist.engine.memory import Scratch, aligned
-from numnist.engine.stage import Ends, Shard, Step, run
+from numnist.engine.stage import Step, run
 
 
 def channels_innermost() -> Pair:
@@ -34,13 +34,12 @@ def channels_innermost() -> Pair:
 def banded(stage: WinogradConvolution, dM: Array) -> tuple[Step, Array]:
     """From dM [p, a, n, i, o] to dV [p, n, h, c], as in the engine."""
     g = stage.geometry
-    shard = Shard(0, N, 0, 1, N, Scratch())
-    dy = aligned(stage.epilogue.shape(N))
-    ends = Ends(normal(*POOLED), np.empty_like(dy), normal(*POOLED), dy)
-    work = WinogradConvolutionWork(stage, shard, stage.shared(N, 1, aligned), ends)
+    phases, x = aligned(stage.epilogue.phases_shape(N)), normal(*POOLED)
+    products = stage.products(N, Scratch(), x, phases)
+    adjoint = stage.adjoint(N, Scratch(), products, phases, np.empty_like(x))
     rows, dV = aligned((g.P, N, ROWS, O)), aligned((g.P, N, g.Hp, C))
     steps: list[Step] = [partial(np.copyto, rows.reshape(g.P, N, 4, 2, O), dM.transpose(0, 2, 3, 1, 4))]
-    steps += [work._band(rows, dV, first, last) for first, last in work._bands()]
+    steps += adjoint.gathering(rows, dV)
     return partial(run, steps), dV
 
 

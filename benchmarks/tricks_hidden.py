@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 from tricks_case import POOLED, Case, N, Pair, agreeing, normal, stage_of  # type: ignore[import-not-found]
 
 from numnist.arrays import Array
-from numnist.engine.kernels.winograd_convolution import Products, WinogradConvolution
+from numnist.engine.kernels.winograd_convolution import WinogradConvolution
 from numnist.engine.kernels.winograd_geometry import Geometry, along_columns
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Step, run
@@ -31,7 +31,7 @@ def weight_of(stage: WinogradConvolution) -> Array:
 def winograd(stage: WinogradConvolution) -> tuple[Step, Array]:
     """The forward pass as in the engine, and the phases that it fills, [a, b, w, n, h, o]."""
     phases = aligned(stage.epilogue.phases_shape(N))
-    return partial(run, Products(stage, N, Scratch(), normal(*POOLED), phases).steps), phases
+    return partial(run, stage.products(N, Scratch(), normal(*POOLED), phases).steps), phases
 
 
 def in_phases(y: Array) -> Array:

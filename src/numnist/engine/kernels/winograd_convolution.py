@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from numnist.arrays import Array
 from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
@@ -13,7 +12,8 @@ from numnist.engine.kernels.direct_convolution import fill_phases
 from numnist.engine.kernels.epilogue import EpilogueWork
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
-from numnist.engine.kernels.winograd_geometry import Geometry, along_columns
+from numnist.engine.kernels.winograd_geometry import Geometry
+from numnist.engine.kernels.winograd_products import Adjoint, Products
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
@@ -112,37 +112,24 @@ class WinogradConvolution(Convolution):
             assert shared.dbias is not None
             self.write_normalisation(shared.dweight, shared.dbias, gradients)
 
+    def products(self, n: int, scratch: Scratch, x: Array, phases: Array) -> Products:
+        """The way from x to the phases of the output."""
+        return Products(self.geometry, (self.A, self.U, self.B), n, scratch, x, phases)
+
+    def adjoint(
+        self, n: int, scratch: Scratch, products: Products, dphases: Array, dx: Array | None
+    ) -> Adjoint:
+        """The way back, to the gradients of U and x."""
+        return Adjoint(self.geometry, (self.A, self.gather, self.B), n, scratch, products.bands, dphases, dx)
+
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
         phases = scratch.array("phases", self.epilogue.phases_shape(n))
-        products = Products(self, n, scratch, x, phases)
+        products = self.products(n, scratch, x, phases)
         return [
             *products.steps,
             *self.epilogue.maxima(phases),
             *self.epilogue.affine(phases[0, 0], self.bias, y),
-        ]
-
-
-class Products:
-    """V and M of `WinogradConvolution` for n samples, and the steps from x to the phases of the output."""
-
-    def __init__(self, stage: WinogradConvolution, n: int, scratch: Scratch, x: Array, phases: Array) -> None:
-        g = stage.geometry
-        self.V = aligned((g.P, n, g.Hp, g.C))
-        self.V[...] = 0  # the rows of padding stay so
-        point, sample, row, one = self.V.strides
-        # [p, a, i, n, (u,c)]: the r rows of channels from row k*i + a on, neighbours in memory.
-        self.bands = as_strided(
-            self.V,
-            (g.P, g.k, g.rows, n, g.r * g.C),
-            (point, row, g.k * row, sample, one),
-            writeable=False,
-        )
-        M = scratch.array("products", (g.P, g.k, n, g.rows, g.O))
-        self.steps: list[Step] = [
-            along_columns(stage.B, x[None], self.V[None, :, :, g.padding : g.padding + g.H]),
-            partial(np.matmul, self.bands, stage.U, out=M.swapaxes(2, 3)),
-            along_columns(stage.A, M.swapaxes(0, 1), phases),
         ]
 
 
@@ -158,7 +145,7 @@ class WinogradConvolutionWork(Work):
         # With a normalisation the output of the convolution is needed again, behind a meeting.
         self._phases = aligned(shape) if self._has_norm else scratch.array("phases", shape)
         dphases = scratch.array("dphases", shape)
-        self._products = Products(stage, n, scratch, ends.x, self._phases)
+        self._products = stage.products(n, scratch, ends.x, self._phases)
         self._epilogue = EpilogueWork(
             epilogue,
             n,
@@ -172,7 +159,7 @@ class WinogradConvolutionWork(Work):
         self._dbias = ColumnSums(self._epilogue.do)
         if self._has_norm:
             self._bind_normalisation(dphases)
-        self._backward = self._adjoint(n, scratch, dphases, ends.dx)
+        self._adjoint = stage.adjoint(n, scratch, self._products, dphases, ends.dx)
 
     def _bind_normalisation(self, centred: Array) -> None:
         """Bind the steps that need all of the convolution's output; `centred` is scratch of its shape."""
@@ -188,56 +175,6 @@ class WinogradConvolutionWork(Work):
             partial(np.add, rows, third, out=rows),
             partial(np.add, centred, c, out=centred),
         ]
-
-    def _adjoint(self, n: int, scratch: Scratch, dphases: Array, dx: Array | None) -> list[Step]:
-        """The steps from the gradient of the phases to dU and dx."""
-        stage, g = self._stage, self._stage.geometry
-        # dM with the rows of the image in sequence, as dV needs them; [a, p, n, i] is row k*i + a.
-        rows = scratch.array("products", (g.P, n, g.k * g.rows, g.O))
-        dM = rows.reshape(g.P, n, g.rows, g.k, g.O).transpose(3, 0, 1, 2, 4)
-        dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
-        bands = self._products.bands.swapaxes(-1, -2)
-        if g.k == 1:
-            steps = [along_columns(stage.A.T, dphases, dM)]
-        else:
-            # A small product for each row, written where it belongs: one large one, and a copy, take longer.
-            of_rows = dphases.reshape(g.k, -1, n, g.rows, g.O).transpose(0, 2, 3, 1, 4)
-            steps = [partial(np.matmul, stage.A.T, of_rows, out=dM.transpose(0, 2, 3, 1, 4))]
-        steps.append(partial(np.matmul, bands, dM.transpose(1, 0, 3, 2, 4), out=dU))
-        sums_of_rows = dU.reshape(g.P, g.k * g.rows, -1)
-        self._sum_dU = partial(np.matmul, np.ones(g.k * g.rows, np.float32), sums_of_rows)
-        if dx is None:
-            return steps
-        dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
-        steps += [self._band(rows, dV, first, last) for first, last in self._bands()]
-        inside = dV[None, :, :, g.padding : g.padding + g.H]
-        return [*steps, along_columns(stage.B.T, inside, dx[None])]
-
-    def _bands(self) -> list[tuple[int, int]]:
-        """Which bands of dV one product gives: each at the edges alone, all between them together."""
-        g = self._stage.geometry
-        count = g.Hp // g.band
-        inner = [j for j in range(count) if g.r - 1 <= g.band * j <= g.k * g.rows - g.band]
-        edges = [(j, j) for j in range(count) if j not in inner]
-        return [*edges, (inner[0], inner[-1])] if inner else edges
-
-    def _band(self, rows: Array, dV: Array, first: int, last: int) -> Step:
-        """The step that fills bands `first` to `last` of dV, which need equally many rows of dM."""
-        stage, g = self._stage, self._stage.geometry
-        # Band j needs rows g.band * j - (r - 1) and the r - 1 + g.band - 1 behind it, as far as there are
-        # such.
-        start = g.band * first - (g.r - 1)
-        lowest, highest = max(start, 0), min(start + g.r - 1 + g.band, g.k * g.rows)
-        point, sample, row, one = rows.strides
-        needed = as_strided(
-            rows[:, :, lowest:],
-            (g.P, last - first + 1, rows.shape[1], (highest - lowest) * g.O),
-            (point, g.band * row, sample, one),
-            writeable=False,
-        )
-        taps = stage.gather[:, :, (lowest - start) * g.O : (highest - start) * g.O]
-        out = dV[:, :, g.band * first : g.band * (last + 1)].reshape(g.P, rows.shape[1], last - first + 1, -1)
-        return partial(np.matmul, needed, taps, out=out.swapaxes(1, 2))
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
@@ -300,8 +237,8 @@ class WinogradConvolutionWork(Work):
             run(steps)
         if self._has_norm:
             run(self._through_statistics)
-        run(self._backward)
-        shared.of_weight.put(number, self._stage.G.T @ self._sum_dU())
+        run(self._adjoint.steps)
+        shared.of_weight.put(number, self._stage.G.T @ self._adjoint.dU())
 
     def _normalisation_gradients(self) -> tuple[Array, Array]:
         """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
