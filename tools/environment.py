@@ -31,6 +31,12 @@ def venv_python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def interpreter() -> str:
+    """The Python to make the environment with: not its own, which goes with the old one."""
+    active = Path(sys.prefix).resolve() == VENV.resolve()
+    return getattr(sys, "_base_executable", sys.executable) if active else sys.executable
+
+
 def fingerprint(requirements: Path) -> str:
     """What the environment is made from: change any of it and the environment is made anew."""
     sources = [requirements, ROOT / "pyproject.toml", Path(__file__)]
@@ -69,7 +75,7 @@ def with_uv(requirements: Path) -> bool:
     uv = shutil.which("uv")
     if uv is None:
         return False
-    create = [uv, "venv", "--quiet", "--python", sys.executable, str(VENV)]
+    create = [uv, "venv", "--quiet", "--python", interpreter(), str(VENV)]
     # uv's `pip install` takes the target as an option of its own, after the verb.
     os.environ["UV_PYTHON"] = str(venv_python())
     done = install(create, [uv, "pip"], requirements)
@@ -88,7 +94,7 @@ def with_pip(requirements: Path) -> bool:
         stop("this Python has no venv: on Debian or Ubuntu, `apt install python3-venv`, then run make again")
     shutil.rmtree(VENV, ignore_errors=True)
     pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check"]
-    return install([sys.executable, "-m", "venv", str(VENV)], pip, requirements)
+    return install([interpreter(), "-m", "venv", str(VENV)], pip, requirements)
 
 
 def main() -> None:
