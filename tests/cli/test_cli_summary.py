@@ -49,7 +49,7 @@ def test_the_architectures_and_their_totals(
 
 def test_the_stages_that_the_engine_makes_of_the_layers(numnist: "Numnist") -> None:
     said, table = numnist("summary", "cnn").out.split("\nThe engine: ")[1].split("\n", 1)
-    assert said == "stages 4, conversions 0, images at once 64"
+    assert said == "stages 3, conversions 0, images at once 64"
     assert rows_of(table) == [
         ["layers", "computed as"],
         ["0 1 2 3", "InputConvolution"],

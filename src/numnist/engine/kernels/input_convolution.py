@@ -20,6 +20,10 @@ from numnist.ops.batch_norm import Statistics
 CANCELLING = 2**9
 """A variance this much smaller than if the taps were uncorrelated has lost so much of float32's precision."""
 
+MOST_ROWS = 128
+"""Rows of patches that one product for dW takes. The rows of do that it meets lie far apart, each in a line of
+the innermost cache of its own, and more of them push each other out of it."""
+
 
 class InputConvolution(Convolution):
     """A convolution with few input channels, whose input needs no gradient; and what follows it.
@@ -130,17 +134,21 @@ class InputConvolutionWork(Work):
             epilogue, n, scratch, phases=phases, dphases=phases, y=ends.y, dy=ends.dy, by_differences=True
         )
         blocks, k, O = self._epilogue.blocks, epilogue.k, epilogue.channels  # noqa: E741 -- the formula's letter
-        dweights = scratch.array("dweight", (len(blocks), k, k, epilogue.rows, stage.K, O))
+        parts = [_parts(block.stop - block.start, n) for block in blocks]
+        dweights = scratch.array("dweight", (sum(parts), k, k, epilogue.rows, stage.K, O))
         self._forward: list[Step] = []
         # Of each block: how its phases' gradient is filled, and what is to be multiplied with what then.
         self._factors: list[tuple[Sequence[Step], Array, Array]] = []
         self._backward: list[Step] = []
         for i, block in enumerate(blocks):
             self._forward.append(patches.product(stage.weight, phases, block))
-            adjoint = patches.matrices(block).swapaxes(-1, -2), patches.outputs(phases, block)
+            matrices, outputs = patches.matrices(block), patches.outputs(phases, block)
+            adjoint = _split(matrices, parts[i]).swapaxes(-1, -2), _split(outputs, parts[i])
             fill = self._epilogue.unpool[i]
             self._factors.append((fill, *adjoint))
-            self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights[i])]
+            first = sum(parts[:i])
+            dweights_of_block = dweights[first : first + parts[i]]
+            self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights_of_block)]
         self._is_cancelling = False
         self._dbias = [ColumnSums(of_pairs) for of_pairs in phases[:, 0]]
         partial_sums = dweights.reshape(-1, stage.K * O)
@@ -201,5 +209,20 @@ class InputConvolutionWork(Work):
         D = np.zeros(self._stage.weight.shape)
         for fill, patches, do in self._factors:
             run(fill)
-            D += np.add.reduce(np.matmul(patches, do, dtype=np.float64), axis=(0, 1, 2))
+            D += np.add.reduce(np.matmul(patches, do, dtype=np.float64), axis=(0, 1, 2, 3))
         return D
+
+
+def _parts(columns: int, n: int) -> int:
+    """In how many parts so many columns of n samples are taken: the fewest with `MOST_ROWS` each, or all."""
+    return next(
+        p
+        for p in range(1, columns + 1)
+        if columns % p == 0 and (columns // p * n <= MOST_ROWS or p == columns)
+    )
+
+
+def _split(rows: Array, parts: int) -> Array:
+    """View of matrices (..., P, T) as (parts, ..., P / parts, T)."""
+    *others, P, T = rows.shape
+    return np.moveaxis(rows.reshape(*others, parts, P // parts, T), -3, 0)
