@@ -21,8 +21,10 @@ CANCELLING = 2**9
 """A variance this much smaller than if the taps were uncorrelated has lost so much of float32's precision."""
 
 MOST_ROWS = 128
-"""Rows of patches that one product for dW takes. The rows of do that it meets lie far apart, each in a line of
-the innermost cache of its own, and more of them push each other out of it."""
+"""Rows of patches that one product for dW takes.
+
+The rows of do that it meets lie far apart; more of them push each other out of the innermost cache.
+"""
 
 
 class InputConvolution(Convolution):
