@@ -41,7 +41,6 @@ def test_workers_end_with_their_engine(before: set[int]) -> None:
         step(engine, n)
     assert len(workers(before)) == 4  # two for each size
     del engine
-    gc.collect()
     assert not workers(before)
 
 
@@ -160,15 +159,17 @@ class UnusualError(Exception):
         super().__init__(f"{what}: {why}")
 
 
+@pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
         (MemoryError("no room"), MemoryError, "^no room$"),
         (UnusualError("this", "that"), RuntimeError, "in a worker process: UnusualError: this: that"),
+        (ValueError("too long " * 10**5), RuntimeError, "in a worker process: ValueError: too long too long"),
     ],
 )
 def test_what_is_raised_in_a_worker_is_raised_here(
-    error: Exception, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+    error: Exception, kind: type[Exception], message: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, here, original = model(), os.getpid(), dense.DenseWork.forward
 
@@ -179,7 +180,20 @@ def test_what_is_raised_in_a_worker_is_raised_here(
 
     with monkeypatch.context() as patch:
         patch.setattr(dense.DenseWork, "forward", failing)
-        engine = Engine(network, threads=2, shard_size=4)
+        engine = Engine(network, threads=threads, shard_size=2)
         with pytest.raises(kind, match=message):
             step(engine, 7)
     assert_like_new(engine, network, 7)
+
+
+def test_workers_end_though_the_process_heeds_no_signal(before: set[int]) -> None:
+    """Nor do they heed it for those who forked them."""
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        engine = Engine(model(), threads=2, shard_size=4)
+        step(engine, 7)
+        [worker] = workers(before)
+        del engine
+        assert worker.exitcode is not None
+    finally:
+        signal.signal(signal.SIGTERM, handler)

@@ -1,6 +1,7 @@
 """Updates of the parameters by the engine, which makes large ones on all cores."""
 
 import multiprocessing
+import os
 
 import numpy as np
 import pytest
@@ -126,3 +127,82 @@ def test_a_forked_process_trains_a_model_of_its_own() -> None:
     process.join(30)
     assert model.parameters.tobytes() == before
     assert trained(model, engine, new_update(model), 2) == states
+
+
+class FailingUpdate(Update):
+    """One whose parts fail in the first process, or in another."""
+
+    def part(self, params: Array, grads: Array, lr: float, number: int, part: slice) -> None:
+        if number == 3 and (part.start == 0) == (os.environ["NUMNIST_TEST_FAILS"] == "here"):
+            raise MemoryError("no room")
+        super().part(params, grads, lr, number, part)
+
+
+@pytest.mark.parametrize("where", ["here", "in a worker"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_after_a_failed_update_all_have_the_same_parameters(
+    shared: bool, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever parts of it were made: the next step is one of the parameters that the model has then."""
+    monkeypatch.setenv("NUMNIST_TEST_FAILS", where)
+    model = new_model(shared=shared)
+    engine, good = Engine(model, threads=2), new_update(model)
+    update = FailingUpdate(good.optimizer, good.state)
+    trained(model, engine, update, 2)
+    engine.loss_and_grads(*batch(model, 7), None)
+    with pytest.raises(MemoryError, match="no room"):
+        engine.update(update, 0.1)
+    other = new_model()
+    other.parameters[...] = model.parameters
+    fresh = Engine(other, threads=1)
+    assert engine.loss_and_grads(*batch(model, 8), None) == fresh.loss_and_grads(*batch(model, 8), None)
+    np.testing.assert_array_equal(engine.gradient, fresh.gradient)
+
+
+def test_parameters_that_are_moved_are_those_that_count() -> None:
+    """Also under an engine that has been used."""
+    model = new_model()
+    engine, update = Engine(model, threads=2), new_update(model)
+    trained(model, engine, update, 2)
+    engine.predict(batch(model, 0)[0])
+    share_parameters(model)
+    model.parameters[...] = 0
+    model.mark_changed()
+    assert not engine.predict(batch(model, 0)[0]).any()
+    assert engine.loss_and_grads(*batch(model, 0), None).loss == pytest.approx(np.log(10))
+    trained(model, engine, update, 2)
+    assert model.parameters.any()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from Python 3.12 on
+def test_an_update_in_a_forked_process_is_its_own() -> None:
+    """Though it is the first thing that is asked of the engine there."""
+    model = new_model(shared=True)
+    engine, update = Engine(model, threads=2), new_update(model)
+    trained(model, engine, update, 3)
+    before, slots = model.parameters.tobytes(), [slot.copy() for slot in update.state.slots.values()]
+    there, here = multiprocessing.Pipe()
+
+    def work() -> None:
+        engine.update(new_update(model), 0.1)
+        here.send(model.parameters.tobytes())
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    assert there.poll(30)
+    assert there.recv() != before
+    process.join(30)
+    assert model.parameters.tobytes() == before
+    for slot, old in zip(update.state.slots.values(), slots, strict=True):
+        np.testing.assert_array_equal(slot, old)
+    trained(model, engine, update, 1)
+
+
+def test_numpys_errors_are_the_callers_in_every_part() -> None:
+    model = new_model()
+    engine, update = Engine(model, threads=2), new_update(model)
+    trained(model, engine, update, 2)
+    engine.loss_and_grads(*batch(model, 7), None)
+    engine.gradient[-100:] = 1e30
+    with np.errstate(all="ignore", over="raise"), pytest.raises(FloatingPointError):
+        engine.update(update, 0.1)

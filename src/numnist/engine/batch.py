@@ -67,7 +67,7 @@ class BatchWork:
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
         self._crew: Crew = Threads(team, count, self._program)
         if forks:
-            with suppress(OSError):  # the system may refuse processes, or address space
+            with suppress(OSError):  # the system may refuse processes
                 self._crew = Processes(workers, count, self._program, model)
 
     @property

@@ -29,6 +29,9 @@ Start = Callable[[int, RandomGenerator | None], ShardProgram]
 """The program of a shard, by its number."""
 
 
+LONGEST = 2048
+"""Bytes of an error: several processes may send one through the same pipe, which takes so many at once."""
+
 RUN, UPDATE = range(2)
 """What processes are asked to do."""
 
@@ -87,7 +90,7 @@ class Processes:
 
     Process p runs the shards i with i mod `processes` = p. What shards tell each other, and all that has
     changed since the fork, lies in memory from `shared_memory`; whatever a meeting makes of it is computed in
-    every process, to the same bits, so nothing is ever sent.
+    every process, to the same bits, so nothing is ever sent but errors.
 
     Threads would do, but for the interpreter's lock: between any two calls of NumPy a thread has to have it,
     and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
@@ -117,10 +120,11 @@ class Processes:
             work = partial(_serve, member(p, is_there), self._task, begin, is_there, errors)
             process = fork.Process(target=work, daemon=True)
             with warnings.catch_warnings():
-                # Forking beside other threads is safe for what is done there: NumPy, and semaphores.
+                # Forking beside other threads is safe for what is done there: mostly NumPy, and semaphores.
                 warnings.simplefilter("ignore", DeprecationWarning)
+                others.append(process)
                 process.start()
-            others.append(process)
+        errors.close()
 
     @property
     def is_current(self) -> bool:
@@ -142,16 +146,24 @@ class Processes:
 
     def _together(self, task: int, own: Callable[[], None]) -> None:
         """Do what is this process's in a task, with the others."""
-        self._task[0] = task
-        for begin in self._begin:
-            begin.release()
         try:
+            self._task[0] = task
+            for begin in self._begin:
+                begin.release()
             own()
-        except _FailedElsewhereError:
-            raise self._errors.recv() from None
+        except (_FailedElsewhereError, EOFError) as ended:
+            raise self._error_elsewhere() or ended from None
         except BaseException:
             self._own.fail()
             raise
+
+    def _error_elsewhere(self) -> BaseException | None:
+        """What another process has said before it ended."""
+        if self._failure[0]:
+            with suppress(EOFError):
+                error: BaseException = self._errors.recv()
+                return error
+        return None
 
     def close(self) -> None:
         """See `Crew.close`."""
@@ -160,6 +172,9 @@ class Processes:
 
 class _FailedElsewhereError(Exception):
     """The work of another process has failed, and so has the step."""
+
+    def __init__(self) -> None:
+        super().__init__("another process has failed, and did not say why")
 
 
 class _Member:
@@ -229,7 +244,9 @@ def _serve(
 ) -> None:
     """What a forked process does until it is dismissed, or something has failed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
-    with threadpool_limits(1, user_api="blas"), suppress(EOFError, _FailedElsewhereError):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)  # it is the first one's
+    with threadpool_limits(1, user_api="blas"), suppress(EOFError):
         member.model.adopt()
         while True:
             rendezvous.wait(begin, is_there)
@@ -238,26 +255,32 @@ def _serve(
                     member.run(None, member.model.receive)
                 else:
                     member.update()
-            except (EOFError, _FailedElsewhereError):
+            except EOFError:
                 raise
+            except _FailedElsewhereError:
+                member.fail()  # nobody need wait for this one
+                return
             except BaseException as error:
-                _report(error, errors)
                 member.fail()
+                errors.send(_transferable(error))
                 return
 
 
-def _report(error: BaseException, errors: Connection) -> None:
-    """Send an error to the first process, which raises it."""
-    try:
-        errors.send(pickle.loads(pickle.dumps(error)))
-    except Exception:  # there are errors that cannot be pickled, or not be read again
-        errors.send(RuntimeError(f"in a worker process: {type(error).__name__}: {error}"))
+def _transferable(error: BaseException) -> BaseException:
+    """The error, or one that says the same, if it cannot be pickled, or not be read again, or is large."""
+    with suppress(Exception):
+        pickled = pickle.dumps(error)
+        if len(pickled) <= LONGEST:
+            return pickle.loads(pickled)  # type: ignore[no-any-return]
+    return RuntimeError(f"in a worker process: {type(error).__name__}: {error}"[: LONGEST // 4])
 
 
 def _dismiss(processes: Sequence[Any], owner: int) -> None:
     """End the processes, unless this is one that was forked from their owner."""
     if os.getpid() != owner:
         return
-    for process in processes:
-        process.terminate()
-        process.join(1)
+    begun = [process for process in processes if process.pid is not None]
+    for process in begun:
+        process.kill()  # there is nothing that it would have to put in order
+    for process in begun:
+        process.join()

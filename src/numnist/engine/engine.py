@@ -1,6 +1,7 @@
 """The fast executor."""
 
 import os
+import weakref
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -68,7 +69,7 @@ class Engine:
 
     def _set_up(self) -> None:
         """Begin without threads, processes and memory from elsewhere."""
-        self._process = os.getpid()
+        self._process, self._parameters = os.getpid(), self.model.parameters
         self.plan: Plan = plan(self.model.network, self.model.preprocess.input_shape)
         self._shared = SharedModel(self.model)
         self.gradient: Array = self._shared.gradient
@@ -76,6 +77,7 @@ class Engine:
         self._team = Team(self.threads)
         self._scratch = [Scratch() for _ in range(self.threads)]
         self._batches: Recent[int, BatchWork] = Recent(MOST_SIZES, BatchWork.close)
+        weakref.finalize(self, self._batches.clear)  # does nothing in another process
         self._predictions: list[Recent[int, Prediction]] = [Recent(MOST_SIZES) for _ in self._scratch]
         # The model's version that evaluation has been derived from, if that has not been overwritten since.
         self._derived_for: int | None = None
@@ -83,20 +85,19 @@ class Engine:
     def loss_and_grads(self, x: Array, y: Array, rng: RandomGenerator | None) -> StepResult:
         """See `nn.Executor.loss_and_grads`."""
         self._check(x)
-        n = len(x)
+        n, self._latest = len(x), None
         if n < 1:
             raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
         self._derived_for = None
         with self._blas.limit(limits=1, user_api="blas"), np.errstate():
             np.setbufsize(BUFFER)  # until the end of the `with`
-            batch = self._batches.get(n, self._new_batch)
-            if not batch.is_current:
-                self._batches.forget(n)
-                batch = self._batches.get(n, self._new_batch)
             try:
+                batch = self._batches.get(n, self._new_batch)
+                if not batch.is_current:
+                    self._batches.forget(n)
+                    batch = self._batches.get(n, self._new_batch)
                 loss, correct = batch(x, partial(self._targets, y, n), rng)
             except BaseException:
-                self._latest = None
                 self._batches.forget(n)  # its shards stand where they were when it happened
                 raise
         self._latest = batch
@@ -113,20 +114,32 @@ class Engine:
     def update(self, update: Update, lr: float) -> None:
         """See `Executor.update`: on all cores, where there is enough to do.
 
-        The update's memory is then the engine's to share with the processes that it forks; who forks
-        otherwise, and updates there, has to `Update.move` it first.
+        The update's memory is then shared with the processes that the engine forks. In a process that was
+        forked from this one otherwise, an engine gives it memory of its own; who updates without an engine
+        there has to `Update.move` it.
         """
-        if update.parts > 1 and self._latest is not None and self._latest.is_shared_out:
-            update.check(self.model.parameters, self.gradient, lr)
-            if self._shared.knows(update):
-                self._latest.update(lr)
-                return
-            self._shared.learn(update)
+        self._come_home()
+        batch = self._latest
+        if update.parts == 1 or batch is None or not (batch.is_shared_out and batch.is_current):
+            update(self.model.parameters, self.gradient, lr)
+            self.model.mark_changed()
+            return
+        update.check(self.model.parameters, self.gradient, lr)
+        if not self._shared.knows(update):
             self._drop_batches()  # theirs are processes that do not know it
-        update(self.model.parameters, self.gradient, lr)
-        self.model.mark_changed()
+            self._shared.learn(update)
+            update(self.model.parameters, self.gradient, lr)
+            self.model.mark_changed()
+            return
+        try:
+            batch.update(lr)
+        except BaseException:
+            self._drop_batches()  # some parts may be made, and others not
+            self.model.mark_changed()
+            raise
 
     def _drop_batches(self) -> None:
+        """End what runs for batches."""
         self._latest = None
         self._batches.clear()
 
@@ -154,14 +167,24 @@ class Engine:
 
     def _check(self, x: Array) -> None:
         """ValueError naming the shape where x is not a batch of the model's images."""
-        if os.getpid() != self._process:  # somebody forked: threads and processes stayed with the other
-            if are_shared(self.model.parameters):
-                share_parameters(self.model)
-            self._set_up()
+        self._come_home()
         expected = self.model.preprocess.input_shape
         if x.ndim != 4 or x.shape[1:] != expected:
             words = ", ".join(map(str, expected))
             raise ValueError(f"Engine: expected x of shape (N, {words}), got {x.shape}")
+
+    def _come_home(self) -> None:
+        """Begin anew where the engine finds itself in another process, or the parameters in other memory."""
+        forked = os.getpid() != self._process  # threads and processes stayed with the other
+        if not forked and self.model.parameters is self._parameters:
+            return
+        gradient = self.gradient.copy()
+        if forked and are_shared(self.model.parameters):
+            share_parameters(self.model)
+        if not forked:
+            self._drop_batches()
+        self._set_up()
+        self.gradient[...] = gradient
 
     def _new_batch(self, size: int) -> BatchWork:
         """Allocate the memory for batches of this size."""

@@ -19,10 +19,10 @@ class Meeting:
     """What a shard's program yields where it needs to know of the others.
 
     By then it has written what it has to tell to memory that all see. When every shard has come as far,
-    `merge` is called, and what it returns is sent to all of them.
+    `merge` is called; what it returns is what the `yield` gives the program.
 
     merge: called once in every process that runs shards, always to the same effect. once: whether it is
-    called in the first process alone, because it may not happen twice (random numbers); nothing is sent then.
+    called in the first process alone, because it may not happen twice (random numbers); it returns None then.
     """
 
     merge: Callable[[], Any] = nothing

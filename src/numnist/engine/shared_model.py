@@ -13,8 +13,8 @@ def share_parameters(model: Model) -> None:
     """Move the parameters to memory that an engine's processes see, so that it need not copy them.
 
     That saves a few percent of a step of a large network. Views of the parameters from before are no longer
-    of the model; and whoever forks this process has to call this again there, or the two change the same
-    parameters (an engine does that when it is first used).
+    of the model. A process that is forked from this one shares them too, and sees what becomes of them, until
+    it calls this again; an engine does so there as soon as it is used.
     """
     parameters = shared_memory(model.parameters.shape)
     parameters[...] = model.parameters
@@ -76,6 +76,7 @@ class SharedModel:
         """Say which update is made next, and at which rate."""
         assert self._update is not None
         self.send()
+        self._version = None  # until all have made their part
         self._rate_and_number[...] = lr, self._update.made + 1
 
     def end_update(self) -> None:

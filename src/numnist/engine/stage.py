@@ -122,7 +122,7 @@ class Stage(ABC):
         return type(self).__name__
 
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
-        """Derive anew what depends on parameters and buffers, in shared memory; called when they changed."""
+        """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""
 
     def shared(self, batch: int, shards: int, allocate: Allocate) -> Any:
         """What so many shards of a batch have in common; `allocate` makes arrays that all can see."""

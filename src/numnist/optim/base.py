@@ -58,9 +58,10 @@ class State:
 
     def move(self, empty: Callable[..., Array]) -> None:
         """Have the slots in memory from `empty(shape, dtype)`, which the state then owns."""
+        moved = {name: empty(slot.shape, slot.dtype) for name, slot in self.slots.items()}
         for name, slot in self.slots.items():
-            self.slots[name] = empty(slot.shape, slot.dtype)
-            self.slots[name][...] = slot
+            moved[name][...] = slot
+        self.slots.update(moved)
         self._blocks.clear()
 
     def restore(self, step: int, slots: Mapping[str, Array]) -> None:

@@ -62,6 +62,9 @@ def prepare(
 
     network: one of your own, instead of the one that `config.model` names. threads: how many cores to use,
     None for all; it does not change the result.
+
+    With the engine, a process forked from this one shares the model's parameters: see
+    `engine.share_parameters`.
     Raises: InputError naming the setting when the data and the settings do not fit each other.
     """
     if dataset.train is None or dataset.test is None:

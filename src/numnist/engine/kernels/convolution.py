@@ -66,12 +66,14 @@ class Normalisation:
 class Shared:
     """What the shards have in common: tables that all see, and what each process makes of them.
 
-    statistics: of the convolution's output, or of what it follows from. of_norm: the kernel's sums for the
-    gradients of |weight| and bias of the normalisation, dweight and dbias. of_weight: for the rest.
+    statistics: of the convolution's output, or of what it follows from. of_bias: sums of do * c and of do,
+    where the kernel needs them before it goes on. of_weight: what else the gradients are made of.
+    normalisation, and moments of the input's patches: what the statistics came to. dweight, dbias: the
+    gradients of |weight| and bias of the normalisation.
     """
 
     statistics: Table
-    of_norm: Table
+    of_bias: Table
     of_weight: Table
     normalisation: Normalisation | None = None
     moments: Any = None

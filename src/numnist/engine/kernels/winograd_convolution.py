@@ -106,7 +106,7 @@ class WinogradConvolution(Convolution):
         dW[...] = dtaps.reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0)
         dW[...] = self.signed(dW)
         if shared.normalisation is None:
-            _, gradients[self.path["bias"]][...] = shared.of_norm.sums()
+            _, gradients[self.path["bias"]][...] = shared.of_bias.sums()
         else:
             assert shared.dweight is not None
             assert shared.dbias is not None
@@ -228,11 +228,11 @@ class WinogradConvolutionWork(Work):
         epilogue, shared, number = self._epilogue, self._shared, self._shard.number
         run(epilogue.relu_backward)
         if self._has_norm:
-            shared.of_norm.put(number, self._products_with_do(), self._dbias())
+            shared.of_bias.put(number, self._products_with_do(), self._dbias())
             dweight_norm, dbias_norm = yield Meeting(self._normalisation_gradients)
             self._scale_do_and_maps(dweight_norm, dbias_norm)
         else:
-            shared.of_norm.put(number, 0, self._dbias())
+            shared.of_bias.put(number, 0, self._dbias())
         for steps in epilogue.unpool:
             run(steps)
         if self._has_norm:
@@ -242,7 +242,7 @@ class WinogradConvolutionWork(Work):
 
     def _normalisation_gradients(self) -> tuple[Array, Array]:
         """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
-        products, dbias = self._shared.of_norm.sums()
+        products, dbias = self._shared.of_bias.sums()
         norm, shared = self._shared.norm, self._shared
         shared.dweight, shared.dbias = (products - norm.mean * dbias) / norm.deviation, dbias
         return shared.dweight, shared.dbias
