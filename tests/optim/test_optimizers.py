@@ -24,7 +24,7 @@ from numnist.optim import (
     RMSProp,
     State,
 )
-from numnist.optim.optimizers import adam_direction
+from numnist.optim.optimizers import adam_direction, corrections
 
 every_optimizer = pytest.mark.parametrize("kind", OPTIMIZERS)
 every_decay = pytest.mark.parametrize(
@@ -257,6 +257,10 @@ class ShiftedAdam(Optimizer):
     def direction(self, g: Array, state: State) -> Array:
         shifted = dataclasses.replace(state, step=state.step + self.shift)
         return adam_direction(g, shifted, beta1=0.9, beta2=0.999, eps=1e-8)
+
+    def scale(self, step: int) -> float:
+        a, b = corrections(step + self.shift, beta1=0.9, beta2=0.999)
+        return a / b
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,12 @@ class BatchWork:
         forks = workers > 1 and can_fork()
         allocate = shared_memory if forks else aligned
         preprocess = model.model.preprocess
-        self._x = allocate((size, *preprocess.input_shape))
         self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
         self._outcome = Table(count, allocate, (), ())
         self._shared = tuple(stage.shared(size, count, allocate) for stage in plan.stages)
+        self._seen_by_all = self._values_seen_by_all(size)
+        x = self._seen_by_all[0]
+        self._x = allocate((size, *preprocess.input_shape)) if x is None else x
         self._shards = [
             Shard(start, end - start, i, count, size, scratch[i % workers])
             for i, (start, end) in enumerate(pairwise(bounds))
@@ -96,13 +98,34 @@ class BatchWork:
             self._works[number] = works, Head(ends[-1].y, ends[-1].dy, shard.batch)
         return self._works[number]
 
+    def _values_seen_by_all(self, size: int) -> list[Array | None]:
+        """Memory for what enters each stage, where it is of all shards; None where each shard has its own."""
+        found: list[Array | None] = [None]
+        for stage, shared in zip(reversed(self._plan.stages), reversed(self._shared), strict=True):
+            of_all = stage.input_of_all(shared)
+            if of_all is None and stage.is_view and found[0] is not None:
+                of_all = found[0].reshape(stage.takes.shape(size, stage.input_shape))
+            found.insert(0, of_all)
+        return found
+
     def _ends(self, shard: Shard) -> list[Ends]:
         """Memory for the values between the stages, and for their gradients."""
         stages, first = self._plan.stages, self._plan.trains_from
-        shapes = [stage.gives.shape(shard.size, stage.output_shape) for stage in stages]
-        values = [self._x[shard.samples], *(aligned(shape) for shape in shapes)]
+        values = [self._x[shard.samples]]
+        for stage, of_all in zip(stages, self._seen_by_all[1:], strict=True):
+            shape = stage.gives.shape(shard.size, stage.output_shape)
+            if of_all is not None:
+                values.append(of_all[shard.samples])
+            else:
+                values.append(values[-1].reshape(shape) if stage.is_view else aligned(shape))
         # Gradients live from one stage to the next: two slots serve all.
-        gradients = [shard.scratch.array(("gradient", i % 2), value.shape) for i, value in enumerate(values)]
+        slot, gradients = 0, [shard.scratch.array(("gradient", 0), values[-1].shape)]
+        for stage, value in zip(reversed(stages), reversed(values[:-1]), strict=True):
+            if stage.is_view:
+                gradients.insert(0, gradients[0].reshape(value.shape))
+            else:
+                slot = 1 - slot
+                gradients.insert(0, shard.scratch.array(("gradient", slot), value.shape))
         return [
             Ends(values[i], values[i + 1], gradients[i] if i > first else None, gradients[i + 1])
             for i in range(len(stages))

@@ -121,6 +121,13 @@ class Stage(ABC):
         """What it is, for `numnist summary`."""
         return type(self).__name__
 
+    is_view: bool = False
+    """Whether what it gives is what it takes, in another shape: then there is nothing to do."""
+
+    def input_of_all(self, shared: Any) -> Array | None:
+        """Where its input has to lie in training, (batch, ...), if all shards are to see it; else None."""
+        return None
+
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""
 

@@ -154,8 +154,13 @@ class Adam(Optimizer):
     eps: Positive = 1e-8
 
     def direction(self, g: Array, state: State) -> Array:
-        """The mean gradient over its root mean square, m̂ / (√v̂ + ε)."""
+        """The mean gradient over its root mean square, m̂ / (√v̂ + ε), but for `scale`."""
         return adam_direction(g, state, self.beta1, self.beta2, self.eps)
+
+    def scale(self, step: int) -> float:
+        """a/b of `adam_direction`."""
+        a, b = corrections(step, self.beta1, self.beta2)
+        return a / b
 
 
 @final
@@ -183,8 +188,13 @@ class AdamW(Optimizer):
     decay: Literal["decoupled"] = "decoupled"
 
     def direction(self, g: Array, state: State) -> Array:
-        """The mean gradient over its root mean square, m̂ / (√v̂ + ε)."""
+        """The mean gradient over its root mean square, m̂ / (√v̂ + ε), but for `scale`."""
         return adam_direction(g, state, self.beta1, self.beta2, self.eps)
+
+    def scale(self, step: int) -> float:
+        """a/b of `adam_direction`."""
+        a, b = corrections(step, self.beta1, self.beta2)
+        return a / b
 
 
 def adam_direction(g: Array, state: State, beta1: float, beta2: float, eps: float) -> Array:
@@ -196,19 +206,22 @@ def adam_direction(g: Array, state: State, beta1: float, beta2: float, eps: floa
         M ← β₁·M + g        V ← β₂·V + g²        m̂ = a·M        v̂ = b²·V
         d = a/b · M / (√V + ε/b)        a = (1 − β₁) / (1 − β₁ᵗ)        b² = (1 − β₂) / (1 − β₂ᵗ)
 
-    It updates the slots, and returns d in `state.scratch`.
+    It updates the slots, and returns d without its factor a/b, in `state.scratch`.
     """
-    M, V, t, out = state.slots["m"], state.slots["v"], state.step, state.scratch
+    M, V, out = state.slots["m"], state.slots["v"], state.scratch
     M *= beta1
     M += g
     V *= beta2
     V += np.square(g, out=out)
-    a, b = (1 - beta1) / (1 - beta1**t), math.sqrt((1 - beta2) / (1 - beta2**t))
+    _, b = corrections(state.step, beta1, beta2)
     root = np.sqrt(V, out=out)
     root += eps / b
-    d = np.divide(M, root, out=out)
-    d *= a / b
-    return d
+    return np.divide(M, root, out=out)
+
+
+def corrections(t: int, beta1: float, beta2: float) -> tuple[float, float]:
+    """a and b of `adam_direction` for update number t."""
+    return (1 - beta1) / (1 - beta1**t), math.sqrt((1 - beta2) / (1 - beta2**t))
 
 
 def _average(mean: Array, beta: float, x: Array, scratch: Array) -> None:

@@ -57,6 +57,10 @@ class Dense(Stage):
         """See `Stage.shared`."""
         return Shared(allocate((batch, *self.input_shape)), allocate((batch, *self.output_shape)))
 
+    def input_of_all(self, shared: Shared) -> Array:
+        """See `Stage.input_of_all`: dW needs the inputs of all."""
+        return shared.x
+
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
         """The steps that fill y from x, in training as in evaluation."""
         weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
@@ -89,8 +93,8 @@ class DenseWork(Work):
 
     def __init__(self, stage: Dense, shard: Shard, shared: Shared, ends: Ends) -> None:
         self._stage, self._shard, self._shared = stage, shard, shared
-        x, dz = shared.x[shard.samples], shared.dz[shard.samples]
-        self._forward: list[Step] = [partial(np.copyto, x, ends.x), *stage.outputs(x, ends.y, shard.scratch)]
+        dz = shared.dz[shard.samples]
+        self._forward = stage.outputs(ends.x, ends.y, shard.scratch)
         if stage.activation is None:
             self._backward: list[Step] = [partial(np.copyto, dz, ends.dy)]
         else:

@@ -26,6 +26,7 @@ class Reorder(Stage):
         """sample: (C, H, W) in front. names: of the Flatten that it is, or empty for a conversion."""
         super().__init__(names, sample, (prod(sample),) if gives is Order.ROWS else sample, takes, gives)
         self.sample = sample
+        self.is_view = takes is Order.IMAGES and gives is Order.ROWS
 
     @property
     def label(self) -> str:
@@ -49,15 +50,20 @@ class ReorderWork(Work):
     """The work of a `Reorder` for one shard."""
 
     def __init__(self, stage: Reorder, ends: Ends) -> None:
-        self._forward = partial(np.copyto, stage.nchw(ends.y, stage.gives), stage.nchw(ends.x, stage.takes))
+        self._forward: Step | None = None
         self._backward: Step | None = None
+        if stage.is_view:
+            return
+        y, x = stage.nchw(ends.y, stage.gives), stage.nchw(ends.x, stage.takes)
+        self._forward = partial(np.copyto, y, x)
         if ends.dx is not None:
             dx, dy = stage.nchw(ends.dx, stage.takes), stage.nchw(ends.dy, stage.gives)
             self._backward = partial(np.copyto, dx, dy)
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
-        self._forward()
+        if self._forward is not None:
+            self._forward()
         return
         yield  # there is no meeting, but it is a program all the same
 
