@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from numnist.arrays import Array
 from numnist.engine.kernels.patches import Patches
+from numnist.engine.stage import Step
 
 
 @dataclass(frozen=True)
@@ -38,45 +40,41 @@ class Moments:
         products[b, h, t, (d,t')] = sum over positions of U[b, h, t] U[b, h+d, t'],    t = (c,v)
 
     are all that there is to multiply: those of rows u and u' of all patches are the sums over h of what is
-    found for d = |u' - u|, for the rows h that the upper one of them meets.
+    found for d = |u' - u|, for the rows h that the upper one of them meets. The mean follows from the sums of
+    the padded images over samples.
     """
 
     def __init__(self, patches: Patches, put: Callable[[int, Array, Array], None]) -> None:
         """put: takes count, mean and deviations."""
         self._patches, self._put = patches, put
         KH, taps = patches.shape
-        Hp, positions = patches.image_rows, patches.columns * patches.n
-        self._lines = patches.U.reshape(patches.k, -1, taps, positions)
-        self._pairs, self._ranges = _row_pairs(KH, taps), _row_ranges(KH, Hp)
-        self._count = patches.k**2 * patches.rows * positions
+        Hp, C, Wp, n = patches.padded.shape
+        self._lines = patches.U.reshape(patches.k, -1, taps, patches.columns * n)
+        self._pairs, self._ranges = _row_pairs(KH, taps), _ranges(KH, Hp)
+        self._columns = _ranges(taps // C, Wp).T
+        self._count = patches.k**2 * patches.rows * patches.columns * n
         self._products = np.empty((patches.k, Hp, taps, KH * taps), np.float32)
-        self._sums = np.empty((patches.k, Hp, taps), np.float32)
-        self._in_float32 = self._multiply(self._lines, self._products, self._sums)
+        self._multiply = self._multiplied(self._lines, self._products)
+        self._add = partial(np.matmul, patches.padded, np.ones(n, np.float32))
 
-    def _multiply(self, lines: Array, products: Array, sums: Array) -> Callable[[], None]:
-        """What fills `products` and `sums`."""
+    def _multiplied(self, lines: Array, products: Array) -> Step:
+        """The step that fills `products`."""
         parts, Hp, _, width = products.shape
-        positions = lines.shape[-1]
         part, row, tap, one = lines.strides
-        below = as_strided(lines, (parts, Hp, positions, width), (part, row, one, tap), writeable=False)
-        above, ones = lines[:, :Hp], np.ones(positions, lines.dtype)
-
-        def multiply() -> None:
-            np.matmul(above, below, out=products)
-            np.matmul(above, ones, out=sums)
-
-        return multiply
+        shape = (parts, Hp, lines.shape[-1], width)
+        below = as_strided(lines, shape, (part, row, one, tap), writeable=False)
+        return partial(np.matmul, lines[:, :Hp], below, out=products)
 
     def put(self, dtype: type[np.floating[Any]]) -> None:
-        """Put the moments of what U holds now, from products in float32 or float64."""
-        products, sums = self._products, self._sums
+        """Put the moments of what the patches are now, from products in float32 or float64."""
+        products, sums = self._products, self._add()
         if dtype == np.float32:
-            self._in_float32()
+            self._multiply()
         else:
-            products, sums = products.astype(dtype), sums.astype(dtype)
-            self._multiply(self._lines.astype(dtype), products, sums)()
-        total = np.add.reduce(sums, axis=0, dtype=np.float64)
-        mean = (self._ranges @ total).reshape(-1) / self._count
+            products, sums = products.astype(dtype), self._patches.padded.sum(axis=-1, dtype=dtype)
+            self._multiplied(self._lines.astype(dtype), products)()
+        of_columns = (sums.astype(np.float64) @ self._columns).reshape(len(sums), -1)
+        mean = (self._ranges @ of_columns).reshape(-1) / self._count
         by_row = np.add.reduce(products.reshape(*products.shape[:2], -1), axis=0, dtype=np.float64)
         by_pair = (self._ranges @ by_row).reshape(-1)
         deviations = by_pair[self._pairs] - self._count * np.outer(mean, mean)
@@ -97,7 +95,10 @@ def _row_pairs(KH: int, taps: int) -> Array:
     return index.reshape(KH * taps, KH * taps)
 
 
-def _row_ranges(KH: int, Hp: int) -> Array:
-    """Which rows a kernel's row u meets: 1 for rows u to u + Hp - KH, else 0. Shape (KH, Hp)."""
-    u, h = np.indices((KH, Hp))
-    return ((h >= u) & (h <= u + Hp - KH)).astype(np.float64)
+def _ranges(taps: int, size: int) -> Array:
+    """Which of `size` rows (or columns) each tap of a kernel meets: 1 for u to u + size - taps, else 0.
+
+    Shape: (taps, size).
+    """
+    u, h = np.indices((taps, size))
+    return ((h >= u) & (h <= u + size - taps)).astype(np.float64)

@@ -25,14 +25,13 @@ class Patches:
         Hp, Wp = H + 2 * p, W + 2 * p
         self.k, self.n, self.rows, self.columns = k, n, rows, columns
         self.shape = (KH, C * KW)
-        self.image_rows = Hp
         self.shift = np.zeros((), np.float32)
         # Spread by the golden ratio, so that they are never all from one place of the images.
         places = (np.arange(1, PROBES + 1) * 0.618034 % 1 * x.size).astype(np.intp)
         self._probe = partial(np.take, x.reshape(-1), places)
 
         # The padded image, samples innermost, and as it is read for U: [b, h, c, v, w, n].
-        padded = aligned((Hp, C, Wp, n))
+        self.padded = padded = aligned((Hp, C, Wp, n))
         row, channel, column, one = padded.strides
         windows = as_strided(
             padded,
