@@ -213,6 +213,15 @@ def tricks_table(kept: bool) -> str:
     return markdown(headings, lines)
 
 
+def timeline_table() -> str:
+    """What two processes do between their meetings in a step."""
+    lines = []
+    for row in newest("timeline", "stretch"):
+        work, wait = ([f"{us:,.0f} µs" for us in row[what]] for what in ("work_us", "wait_us"))
+        lines.append([row["stretch"], work[0], work[1], " and ".join(wait) if any(row["wait_us"]) else ""])
+    return markdown(("until the next meeting", "first process", "second", "then they wait"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy_table,
     "inference": inference_table,
@@ -220,6 +229,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scaling": scaling_table,
     "synthetic": synthetic_table,
     "time-to-accuracy": time_to_accuracy_table,
+    "timeline": timeline_table,
     "training-step": training_step_table,
     "training-step-short": partial(training_step_table, ["cnn"]),
     "tricks": partial(tricks_table, True),

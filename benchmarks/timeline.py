@@ -1,0 +1,98 @@
+"""Where a training step of the cnn goes: what each of two processes does between their meetings.
+
+    python benchmarks/timeline.py --json results/timeline.jsonl
+
+Times are medians over the steps; a step that is looked at takes a few µs longer. Two cores are needed.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import commit  # type: ignore[import-not-found]  # beside this script
+from peers import append, circumstances  # type: ignore[import-not-found]
+
+from numnist.arrays import Array
+from numnist.engine import Engine, crew
+from numnist.engine.memory import shared_memory
+from numnist.nn import Model, Preprocess, build
+from numnist.optim import Adam, Update
+
+STRETCHES = (
+    "the batch is fetched, the weights derived",
+    "moments of the patches",
+    "first convolution, second convolution",
+    "pooling, linear layer, loss, and back to the second normalisation",
+    "back through both convolutions",
+    "the gradient is put together",
+)
+"""What is done before each meeting; the numbers of all shards are merged at the beginning of the next one."""
+
+WARM_UP = 50
+
+
+def watched(log: Array) -> None:
+    """Have processes note when they come to a meeting, and when they go on: log[process, 2 * meeting]."""
+    original = crew._Member._meet
+    counts = [0]
+
+    def meet(self: Any) -> None:
+        row, place = log[self._number], 2 * (counts[0] % len(STRETCHES))
+        row[place] = time.perf_counter()
+        original(self)
+        row[place + 1] = time.perf_counter()
+        counts[0] += 1
+
+    crew._Member._meet = meet  # type: ignore[method-assign]
+
+
+def measured(batch: int, steps: int) -> tuple[Array, list[float]]:
+    """For every step the times in the log since its begin, and all of the step and of the update, in µs."""
+    log = shared_memory((2, 2 * len(STRETCHES)), np.float64)
+    watched(log)
+    rng = np.random.default_rng(0)
+    model = Model(build("cnn", (1, 28, 28), 10), Preprocess()).initialise(rng)
+    engine, optimizer = Engine(model, threads=2), Adam()
+    update = Update(optimizer, optimizer.init(model.parameters))
+    x, y = rng.standard_normal((batch, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, batch)
+    logs, wholes = [], []
+    for step in range(WARM_UP + steps):
+        started = time.perf_counter()
+        engine.loss_and_grads(x, y, None)
+        ended = time.perf_counter()
+        engine.update(update, 1e-3)
+        if step >= WARM_UP:
+            logs.append(log - started)
+            wholes.append((ended - started, time.perf_counter() - ended))
+    return 1e6 * np.array(logs), [1e6 * statistics.median(each) for each in zip(*wholes, strict=True)]
+
+
+def main() -> None:
+    """Measure, print, and append a row for each stretch."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    logs, (step, update) = measured(arguments.batch, arguments.steps)
+    arrived, left = logs[:, :, 0::2], logs[:, :, 1::2]
+    began = np.concatenate([np.zeros_like(left[:, :, :1]), left[:, :, :-1]], axis=2)
+    works, waits = np.median(arrived - began, axis=0), np.median(left - arrived, axis=0)
+    rows = [
+        {"stretch": name, "work_us": works[:, i].round(1).tolist(), "wait_us": waits[:, i].round(1).tolist()}
+        for i, name in enumerate(STRETCHES)
+    ]
+    rows.append({"stretch": "Adam", "work_us": [round(update, 1), 0.0], "wait_us": [0.0, 0.0]})
+    for row in rows:
+        print(f"{row['stretch']:<70}{row['work_us']}  {row['wait_us']}")
+    print(f"step {step:.0f} µs, update {update:.0f} µs")
+    common = {"batch": arguments.batch, "step_us": round(step, 1), "steps": arguments.steps}
+    for row in rows:
+        append(arguments.json, row | common | circumstances(commit()))
+
+
+if __name__ == "__main__":
+    main()
