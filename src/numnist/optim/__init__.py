@@ -10,6 +10,7 @@ An optimizer knows nothing of schedules, nor a schedule of optimizers; the loop 
         optimizer.step(params, grads, state, lr=schedule(state.step))
 """
 
+from numnist.optim.average import WeightAverage
 from numnist.optim.base import Optimizer, State
 from numnist.optim.clip import clip_gradient_norm
 from numnist.optim.decay import Decay
@@ -48,5 +49,6 @@ __all__ = [
     "Step",
     "Update",
     "WarmUp",
+    "WeightAverage",
     "clip_gradient_norm",
 ]

@@ -14,6 +14,7 @@ class TrainingImages:
     """Those images of a split that are trained on, and what happens to them on the way.
 
     indices: which of the split's images; leaving some out costs no copy. seed: of all randomness in training.
+    clean_from: the epoch from which on (0 for the first) nothing is augmented; None for never.
     """
 
     split: Split
@@ -22,6 +23,7 @@ class TrainingImages:
     augmentation: Augmentation
     batch_size: int
     seed: int
+    clean_from: int | None = None
 
     def __len__(self) -> int:
         """Number of images."""
@@ -39,9 +41,10 @@ class TrainingImages:
         """
         order = generator(self.seed, Stream.SHUFFLING, epoch)
         first_step = epoch * self.steps_per_epoch
+        is_clean = self.augmentation.is_identity or (self.clean_from is not None and epoch >= self.clean_from)
         for step, chosen in enumerate(batches(len(self), self.batch_size, order), start=first_step):
             batch = self.split.take(self.indices[chosen])
             images = batch.images
-            if not self.augmentation.is_identity:
+            if not is_clean:
                 images = self.augmentation.apply(images, generator(self.seed, Stream.AUGMENTATION, step))
             yield self.preprocess(images), batch.labels

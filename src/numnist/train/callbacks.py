@@ -49,8 +49,9 @@ class KeepBest(Callback):
         """Remember this epoch's weights if they are the best so far."""
         if report.val_accuracy is not None and (self.best is None or report.val_accuracy > self.best):
             self.best, self.epoch = report.val_accuracy, report.epoch
-            self.parameters[...] = self.model.parameters
-            self.buffers[...] = self.model.buffers
+            validated = state.average or self.model
+            self.parameters[...] = validated.parameters
+            self.buffers[...] = validated.buffers
 
     def on_train_end(self, state: TrainState) -> None:
         """Put the best weights into the model."""

@@ -72,6 +72,10 @@ def load_checkpoint(
     model.mark_changed()
     slots = {name: arrays[f"optimizer.{name}"] for name in state.optimizer.slots}
     state.optimizer.restore(values["optimizer_step"], slots)
+    if state.average is not None:
+        state.average.parameters[...] = arrays["average.parameters"]
+        state.average.buffers[...] = arrays["average.buffers"]
+        state.average.updates = values["average_updates"]
     state.epoch, state.step, state.lr_scale = values["epoch"], values["step"], values["lr_scale"]
     state.stop, state.report = values["stop"], report
     for prefix, callback in _named(callbacks):
@@ -85,6 +89,8 @@ def _contents(
     """All that a checkpoint holds now: arrays, and plain values."""
     arrays: dict[str, Array] = {"parameters": model.parameters, "buffers": model.buffers}
     arrays |= {f"optimizer.{name}": slot for name, slot in state.optimizer.slots.items()}
+    if state.average is not None:
+        arrays |= {"average.parameters": state.average.parameters, "average.buffers": state.average.buffers}
     values: dict[str, Any] = {
         "format": FORMAT,
         "identity": identity,
@@ -94,6 +100,7 @@ def _contents(
         "stop": "" if state.interrupted else state.stop,
         "report": state.report.row() if state.report else None,
         "optimizer_step": state.optimizer.step,
+        "average_updates": 0 if state.average is None else state.average.updates,
     }
     for prefix, callback in _named(callbacks):
         for name, value in callback.saved().items():
@@ -115,7 +122,7 @@ def _check_values(expected: Mapping[str, Any], came: Any) -> None:
     for name in ("format", "identity"):
         if came[name] != expected[name]:
             raise ValueError(f"expected {name} {expected[name]!r}, got {came[name]!r}")
-    for name in ("epoch", "step", "optimizer_step"):
+    for name in ("epoch", "step", "optimizer_step", "average_updates"):
         if type(came[name]) is not int or came[name] < 0:
             raise ValueError(f"expected {name} to be a count, got {came[name]!r}")
     for name, value in expected.items():

@@ -60,6 +60,11 @@ class Config(Table):
     decay_all: Annotated[bool, Field(description="let weight decay act on biases and normalisation too")] = (
         False
     )
+    average: Annotated[
+        float,
+        Field(ge=0, lt=1, description="decay of the average of weights that the run ends with; 0: none"),
+    ] = 0.0
+    clean_epochs: Annotated[int, Field(ge=0, description="last epochs whose images are not augmented")] = 0
     keep_best: Annotated[
         bool, Field(description="end with the epoch that was best on validation, not with the last")
     ] = False

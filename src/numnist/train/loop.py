@@ -14,7 +14,7 @@ import numpy as np
 from numnist.arrays import Array
 from numnist.data import Split
 from numnist.nn import Executor, Model
-from numnist.optim import Optimizer, Schedule, Update, clip_gradient_norm
+from numnist.optim import Optimizer, Schedule, Update, WeightAverage, clip_gradient_norm
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback
 from numnist.train.metrics import evaluate
@@ -54,12 +54,18 @@ class Trainer:
 
         Raises: DivergenceError when the loss becomes infinite or NaN.
         """
+        if state.average is not None and state.average.is_swapped:  # it has been the end before
+            state.average.swap(self.model.parameters, self.model.buffers)
+            self.model.mark_changed()
         for callback in callbacks:
             callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
         # A diverging run overflows before its loss is looked at; that look is the warning.
         with stop_on_interrupt(state), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             while state.epoch < epochs and not state.stop:
                 self._epoch(state, callbacks)
+        if state.average is not None:
+            state.average.swap(self.model.parameters, self.model.buffers)
+            self.model.mark_changed()
         for callback in callbacks:
             callback.on_train_end(state)
 
@@ -72,9 +78,10 @@ class Trainer:
             return
         state.epoch += 1
         if self.validation is not None:
-            outcome = evaluate(
-                self.executor, self.model.preprocess, self.validation.images, self.validation.labels
-            )
+            with averaged(self.model, state.average):
+                outcome = evaluate(
+                    self.executor, self.model.preprocess, self.validation.images, self.validation.labels
+                )
             require_finite(outcome.loss, f"on the validation images after epoch {state.epoch}")
             epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
         state.report = epoch
@@ -100,6 +107,8 @@ class Trainer:
             gradient = self.executor.gradient
             norm = None if self.clip_norm is None else clip_gradient_norm(gradient, self.clip_norm)
             self.executor.update(update, lr)
+            if state.average is not None:
+                state.average.update(self.model.parameters, self.model.buffers)
             state.step += 1
 
             step = StepReport(result.loss, result.correct, len(y), lr, norm)
@@ -109,6 +118,21 @@ class Trainer:
             if state.stop and state.step < last_step:
                 return False
         return True
+
+
+@contextmanager
+def averaged(model: Model, average: WeightAverage | None) -> Iterator[None]:
+    """Have the average in the place of the model's weights meanwhile, where there is one."""
+    if average is None:
+        yield
+        return
+    average.swap(model.parameters, model.buffers)
+    model.mark_changed()
+    try:
+        yield
+    finally:
+        average.swap(model.parameters, model.buffers)
+        model.mark_changed()
 
 
 def require_finite(loss: float, where: str) -> None:

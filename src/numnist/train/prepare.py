@@ -12,6 +12,7 @@ from numnist.data import Dataset, default_validation, split_validation
 from numnist.engine import make_executor, share_parameters
 from numnist.errors import InputError
 from numnist.nn import BatchNorm, Model, Preprocess, Sequential, Softmax, build
+from numnist.optim import WeightAverage
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
 from numnist.train.config import Config
@@ -83,7 +84,13 @@ def prepare(
     if config.executor == "engine":
         share_parameters(model)
     images = TrainingImages(
-        train, trained, model.preprocess, config.augment.build(), config.batch_size, config.seed
+        train,
+        trained,
+        model.preprocess,
+        config.augment.build(),
+        config.batch_size,
+        config.seed,
+        clean_from=config.epochs - config.clean_epochs,
     )
     _check_last_batch(model, images)
     total_steps = config.epochs * images.steps_per_epoch
@@ -102,6 +109,8 @@ def prepare(
         clip_norm=config.clip_norm,
     )
     state = TrainState(optimizer.init(model.parameters, None if config.decay_all else model.decay_mask()))
+    if config.average:
+        state.average = WeightAverage(config.average, model.parameters.copy(), model.buffers.copy())
     keep_best = KeepBest(model) if config.keep_best or config.early_stopping.patience else None
     callbacks: list[Callback] = [keep_best] if keep_best else []
     if config.early_stopping.patience:

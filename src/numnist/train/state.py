@@ -4,19 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from numnist.optim import State
+from numnist.optim import State, WeightAverage
 
 
 @dataclass
 class TrainState:
     """Where a run stands. With the model's two flat vectors this is all that going on needs.
 
+    average: of the weights, where one is kept: it is what is validated, and what the run ends with.
     epoch, step: epochs and updates completed. lr_scale: what callbacks have made of the schedule's rate.
     stop: why the run is to end after this step, or "" while it goes on. interrupted: whether a person did it.
     report: what the last epoch came to.
     """
 
     optimizer: State
+    average: WeightAverage | None = None
     epoch: int = 0
     step: int = 0
     lr_scale: float = 1.0
