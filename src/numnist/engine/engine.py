@@ -120,17 +120,18 @@ class Engine:
         """
         self._come_home()
         batch = self._latest
-        if update.parts == 1 or batch is None or not (batch.is_shared_out and batch.is_current):
-            update(self.model.parameters, self.gradient, lr)
-            self.model.mark_changed()
-            return
-        update.check(self.model.parameters, self.gradient, lr)
-        if not self._shared.knows(update):
+        if update.parts > 1 and batch is not None and batch.is_shared_out and batch.is_current:
+            update.check(self.model.parameters, self.gradient, lr)
+            if self._shared.knows(update):
+                self._update_together(batch, lr)
+                return
             self._drop_batches()  # theirs are processes that do not know it
             self._shared.learn(update)
-            update(self.model.parameters, self.gradient, lr)
-            self.model.mark_changed()
-            return
+        update(self.model.parameters, self.gradient, lr)
+        self.model.mark_changed()
+
+    def _update_together(self, batch: BatchWork, lr: float) -> None:
+        """Make the update in all processes that work for a batch."""
         try:
             batch.update(lr)
         except BaseException:
