@@ -41,7 +41,7 @@ def accuracy_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     by_recipe: dict[str, list[Row]] = {}
-    for row in filter(is_current, rows("runs")):
+    for row in filter(is_current, newest("runs", "recipe", "seed")):
         by_recipe.setdefault(row["recipe"], []).append(row)
     for recipe, runs in sorted(by_recipe.items(), key=lambda item: item[1][0]["epochs"]):
         accuracies = [100 * run["test_accuracy"] for run in runs]
