@@ -18,7 +18,7 @@ from numnist.engine.stage import Ends, Shard, Work
 from numnist.engine.team import Team
 
 SPLIT = 8
-"""From this many samples on there are two shards at least: smaller ones cost more in calls than they save."""
+"""From this many samples on there are two shards at least."""
 
 
 def shard_bounds(batch: int, shard_size: int) -> list[int]:

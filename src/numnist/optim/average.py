@@ -56,5 +56,6 @@ class WeightAverage:
     def swap(self, parameters: Array, buffers: Array) -> None:
         """Exchange the average with these weights; a second time, and all is as before."""
         for average, value in ((self.parameters, parameters), (self.buffers, buffers)):
-            average[...], value[...] = value.copy(), average.copy()
+            kept = average.copy()
+            average[...], value[...] = value, kept
         self.is_swapped = not self.is_swapped

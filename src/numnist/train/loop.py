@@ -55,8 +55,7 @@ class Trainer:
         Raises: DivergenceError when the loss becomes infinite or NaN.
         """
         if state.average is not None and state.average.is_swapped:  # it has been the end before
-            state.average.swap(self.model.parameters, self.model.buffers)
-            self.model.mark_changed()
+            exchange(self.model, state.average)
         for callback in callbacks:
             callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
         # A diverging run overflows before its loss is looked at; that look is the warning.
@@ -64,8 +63,7 @@ class Trainer:
             while state.epoch < epochs and not state.stop:
                 self._epoch(state, callbacks)
         if state.average is not None:
-            state.average.swap(self.model.parameters, self.model.buffers)
-            self.model.mark_changed()
+            exchange(self.model, state.average)
         for callback in callbacks:
             callback.on_train_end(state)
 
@@ -120,19 +118,23 @@ class Trainer:
         return True
 
 
+def exchange(model: Model, average: WeightAverage) -> None:
+    """Put the average in the place of the model's weights, or these back."""
+    average.swap(model.parameters, model.buffers)
+    model.mark_changed()
+
+
 @contextmanager
 def averaged(model: Model, average: WeightAverage | None) -> Iterator[None]:
     """Have the average in the place of the model's weights meanwhile, where there is one."""
     if average is None:
         yield
         return
-    average.swap(model.parameters, model.buffers)
-    model.mark_changed()
+    exchange(model, average)
     try:
         yield
     finally:
-        average.swap(model.parameters, model.buffers)
-        model.mark_changed()
+        exchange(model, average)
 
 
 def require_finite(loss: float, where: str) -> None:

@@ -118,8 +118,8 @@ class EpilogueWork:
         pairs = scratch.array("pairs", (2, *shape))
         for block in self.blocks:
             behind: list[Step] = []
-            to_do: Step = partial(np.copyto, self.do[block], dy[block])
             spread: list[Step] = [partial(np.copyto, dphases[0, 0, block], self.do[block])]
+            to_do: Step = partial(np.copyto, self.do[block], dy[block])
             if epilogue.relu:
                 positive = self._positive[block]
                 behind = [
@@ -139,7 +139,8 @@ class EpilogueWork:
                     left, right = dphases[:, 0, block], dphases[:, 1, block]
                     spread.append(partial(np.subtract, left, right, out=left))
             self._bind_affine(block, y, behind)
-            self.relu_backward.append(to_do)
+            if not by_differences:
+                self.relu_backward.append(to_do)
             self.unpool.append(spread)
 
     def _pooling(self, block: slice, pairs: Array, relu: bool) -> tuple[list[Step], list[Step], list[Step]]:

@@ -161,8 +161,8 @@ class WinogradConvolutionWork(Work):
             self._bind_normalisation(dphases)
         self._adjoint = stage.adjoint(n, scratch, self._products, dphases, ends.dx)
 
-    def _bind_normalisation(self, centred: Array) -> None:
-        """Bind the steps that need all of the convolution's output; `centred` is scratch of its shape."""
+    def _bind_normalisation(self, dphases: Array) -> None:
+        """Bind the steps that need all of the convolution's output, and its gradient before they are done."""
         epilogue, c = self._epilogue, self._phases
         self._tiles = tiles = Tile(c, count=3)
         first, second, third = tiles.values
@@ -173,7 +173,7 @@ class WinogradConvolutionWork(Work):
         self._through_statistics: list[Step] = [
             partial(np.multiply, rows, second, out=rows),
             partial(np.add, rows, third, out=rows),
-            partial(np.add, centred, c, out=centred),
+            partial(np.add, dphases, c, out=dphases),
         ]
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
