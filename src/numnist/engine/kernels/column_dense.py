@@ -1,20 +1,19 @@
 """A small fully connected layer behind a convolution, with the Flatten before it and the activation after."""
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from numnist.arrays import Array, Shape
-from numnist.engine.kernels.activations import Activation
+from numnist.arrays import Array
+from numnist.engine.kernels.dense import FullyConnected
 from numnist.engine.meeting import ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
-from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
-from numnist.nn import Linear
+from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops import flatten, leaky_relu, linear, relu, sigmoid, tanh
 
 
-class ColumnDense(Stage):
+class ColumnDense(FullyConnected):
     """Flatten, Linear, and an activation, on values in the order (W, N, H, C).
 
     Nothing is flattened: the weight is brought into the order of the values, a part for each column w, and
@@ -29,20 +28,12 @@ class ColumnDense(Stage):
 
     REPLACES = (flatten, linear, relu, leaky_relu, sigmoid, tanh)
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        input_shape: Shape,
-        output_shape: Shape,
-        layer: Linear,
-        activation: Activation | None,
-        path: dict[str, str],
-    ) -> None:
-        """path: the parameters' names in the model, for "weight" and "bias"."""
-        super().__init__(names, input_shape, output_shape, Order.COLUMNS, Order.ROWS)
-        self.layer, self.activation, self.path = layer, activation, path
-        C, H, W = input_shape
-        self.weight = shared_memory((W, layer.out_features, H * C))
+    TAKES = Order.COLUMNS
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        C, H, W = self.input_shape
+        self.weight = shared_memory((W, self.layer.out_features, H * C))
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`."""
@@ -62,7 +53,7 @@ class ColumnDense(Stage):
         np.copyto(out.transpose(3, 0, 2, 1), dweight.reshape(W, -1, H, C))
 
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
-        """The steps that fill y from x, in training as in evaluation."""
+        """See `FullyConnected.outputs`."""
         n, out_features = y.shape
         of_columns = scratch.array("products", (len(x), out_features, n))
         z = scratch.array("sums", (out_features, n))
@@ -76,10 +67,6 @@ class ColumnDense(Stage):
     def training(self, shard: Shard, shared: Table, ends: Ends) -> Work:
         """See `Stage.training`."""
         return ColumnDenseWork(self, shard, shared, ends)
-
-    def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
-        """See `Stage.predicting`."""
-        return self.outputs(x, y, scratch)
 
 
 class ColumnDenseWork(Work):

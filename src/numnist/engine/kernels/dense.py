@@ -1,8 +1,10 @@
 """A fully connected layer with the activation behind it."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,7 +28,34 @@ class Shared:
     dz: Array
 
 
-class Dense(Stage):
+class FullyConnected(Stage):
+    """What the kernels of a Linear, and the activation behind it, have in common."""
+
+    TAKES: ClassVar[Order]
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        input_shape: Shape,
+        output_shape: Shape,
+        layer: Linear,
+        activation: Activation | None,
+        path: dict[str, str],
+    ) -> None:
+        """path: the parameters' names in the model, for "weight" and "bias"."""
+        super().__init__(names, input_shape, output_shape, self.TAKES, Order.ROWS)
+        self.layer, self.activation, self.path = layer, activation, path
+
+    @abstractmethod
+    def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
+        """The steps that fill y from x, in training as in evaluation."""
+
+    def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
+        """See `Stage.predicting`."""
+        return self.outputs(x, y, scratch)
+
+
+class Dense(FullyConnected):
     """Linear, and an activation.
 
         zᵀ = W xᵀ + b        y = f(z)        dz = dy f'(z)        dx = dz W
@@ -39,19 +68,12 @@ class Dense(Stage):
 
     REPLACES = (linear, relu, leaky_relu, sigmoid, tanh)
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        input_shape: Shape,
-        output_shape: Shape,
-        layer: Linear,
-        activation: Activation | None,
-        path: dict[str, str],
-    ) -> None:
-        """path: the parameters' names in the model, for "weight" and "bias"."""
-        super().__init__(names, input_shape, output_shape, Order.ROWS, Order.ROWS)
-        self.layer, self.activation, self.path = layer, activation, path
-        self.shares_rows = layer.in_features * layer.out_features >= LARGE
+    TAKES = Order.ROWS
+
+    @property
+    def shares_rows(self) -> bool:
+        """Whether the shards compute the rows of dW side by side."""
+        return self.layer.in_features * self.layer.out_features >= LARGE
 
     def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
         """See `Stage.shared`."""
@@ -62,7 +84,7 @@ class Dense(Stage):
         return shared.x
 
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
-        """The steps that fill y from x, in training as in evaluation."""
+        """See `FullyConnected.outputs`."""
         weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
         z = scratch.array("products", y.shape[::-1])
         steps: list[Step] = [partial(np.matmul, weight, x.T, out=z), partial(np.add, z.T, bias, out=y)]
@@ -82,10 +104,6 @@ class Dense(Stage):
         dz = shared.dz[:, rows]
         np.matmul(dz.T, shared.x, out=gradients[self.path["weight"]][rows])
         np.add.reduce(dz, axis=0, out=gradients[self.path["bias"]][rows])
-
-    def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
-        """See `Stage.predicting`."""
-        return self.outputs(x, y, scratch)
 
 
 class DenseWork(Work):
