@@ -1,5 +1,5 @@
-import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numnist.arrays import Array
-from numnist.data import AffineParameters, Augmentation, affine_matrices, resample_bilinear
+from numnist.data import Augmentation, affine_matrices, resample_bilinear
 
 FULL = Augmentation(
     rotation=(-20, 30),
@@ -23,78 +23,7 @@ FULL = Augmentation(
     horizontal_flip=0.4,
     vertical_flip=0.3,
 )
-
-
-def parameters(**changed: Any) -> AffineParameters:
-    """The identity for one image, but for what is given."""
-    neutral: dict[str, Any] = {"rotation": 0, "dx": 0, "dy": 0, "scale": 1, "shear": 0}
-    neutral |= {"horizontal_flip": False, "vertical_flip": False}
-    return AffineParameters(**{name: np.array([value]) for name, value in (neutral | changed).items()})
-
-
-def transformed(image: Array, **changed: Any) -> Array:
-    """One image, transformed as given."""
-    matrices = affine_matrices(parameters(**changed), *image.shape)
-    result: Array = resample_bilinear(image[np.newaxis], matrices)[0]
-    return result
-
-
-def oracle(image: Array, p: AffineParameters) -> Array:
-    """The same from the forward map, matrix by matrix and pixel by pixel, in float64."""
-    height, width = image.shape
-    c_x, c_y = (width - 1) / 2, (height - 1) / 2
-    theta, phi, s = math.radians(p.rotation[0]), math.radians(p.shear[0]), float(p.scale[0])
-
-    def move(x: float, y: float) -> Array:
-        return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], float)
-
-    flip = np.diag([-1.0 if p.horizontal_flip[0] else 1.0, -1.0 if p.vertical_flip[0] else 1.0, 1.0])
-    shear = np.array([[1, -math.tan(phi), 0], [0, 1, 0], [0, 0, 1]])
-    cos, sin = math.cos(theta), math.sin(theta)
-    turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    there = move(c_x + p.dx[0], c_y + p.dy[0]) @ turn @ shear @ np.diag([s, s, 1]) @ flip @ move(-c_x, -c_y)
-    back = np.linalg.inv(there)
-
-    def pixel(row: int, column: int) -> float:
-        return float(image[row, column]) if 0 <= row < height and 0 <= column < width else 0.0
-
-    result = np.empty((height, width))
-    for i, j in itertools.product(range(height), range(width)):
-        x, y, _ = back @ (j, i, 1)
-        u, v = math.floor(x), math.floor(y)
-        result[i, j] = sum(
-            pixel(v + dv, u + du) * (1 - abs(x - u - du)) * (1 - abs(y - v - dv))
-            for du in (0, 1)
-            for dv in (0, 1)
-        )
-    return result
-
-
-any_parameters = st.builds(
-    parameters,
-    rotation=st.floats(-360, 360),
-    dx=st.floats(-6, 6),
-    dy=st.floats(-6, 6),
-    scale=st.floats(0.3, 3),
-    shear=st.floats(-60, 60),
-    horizontal_flip=st.booleans(),
-    vertical_flip=st.booleans(),
-)
-any_image = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
-
-
-@settings(max_examples=80)
-@given(image=any_image, p=any_parameters)
-def test_against_a_slow_oracle(image: Array, p: AffineParameters) -> None:
-    expected = oracle(image, p)
-    matrices = affine_matrices(p, *image.shape)
-    exact = resample_bilinear(image.astype(np.float64)[np.newaxis], matrices)[0]
-    assert exact.dtype == np.float64
-    np.testing.assert_allclose(exact, expected, atol=1e-9)
-    single = resample_bilinear(image[np.newaxis], matrices)[0]
-    assert single.dtype == np.float32
-    # Coordinates in float32 are off by some 1e-6 pixels, and neighbours differ by up to 255.
-    np.testing.assert_allclose(single, expected, atol=5e-3)
+EVERYTHING = replace(FULL, keep_ink=True, elastic=0.8, erasing=0.5)
 
 
 @settings(max_examples=60)
@@ -104,12 +33,13 @@ def test_against_a_slow_oracle(image: Array, p: AffineParameters) -> None:
 )
 def test_shape_dtype_and_range_are_kept(images: Array, seed: int) -> None:
     before = images.copy()
-    result = FULL.apply(images, np.random.default_rng(seed))
-    assert result.shape == images.shape
-    assert result.dtype == np.float32
-    assert (result >= 0).all()
-    assert (result <= images.max(initial=0)).all()
-    np.testing.assert_array_equal(images, before)
+    for augmentation in (FULL, EVERYTHING, Augmentation(erasing=1), Augmentation(elastic=1)):
+        result = augmentation.apply(images, np.random.default_rng(seed))
+        assert result.shape == images.shape
+        assert result.dtype == np.float32
+        assert (result >= 0).all()
+        assert (result <= images.max(initial=0)).all()
+        np.testing.assert_array_equal(images, before)
 
 
 @settings(max_examples=60)
@@ -122,64 +52,6 @@ def test_range_of_negative_images(images: Array, seed: int) -> None:
     slack = 1e-6 * np.abs(images).max()
     assert result.min() >= min(images.min(), 0) - slack
     assert result.max() <= max(images.max(), 0) + slack
-
-
-DIGIT = np.random.default_rng(0).integers(0, 256, (7, 7), np.uint8)
-WIDE = np.random.default_rng(1).integers(0, 256, (4, 9), np.uint8)
-
-
-@pytest.mark.parametrize("quarter_turns", [-3, -2, -1, 0, 1, 2, 3, 4])
-@pytest.mark.parametrize("size", [6, 7, 28])
-def test_quarter_turns_are_exact_and_counter_clockwise(size: int, quarter_turns: int) -> None:
-    image = np.random.default_rng(size).integers(0, 256, (size, size), np.uint8)
-    turned = transformed(image, rotation=90 * quarter_turns)
-    np.testing.assert_array_equal(turned, np.rot90(image, quarter_turns))
-
-
-@pytest.mark.parametrize("image", [DIGIT, WIDE])
-def test_flips_are_exact(image: Array) -> None:
-    np.testing.assert_array_equal(transformed(image, horizontal_flip=True), image[:, ::-1])
-    np.testing.assert_array_equal(transformed(image, vertical_flip=True), image[::-1])
-    both = transformed(image, horizontal_flip=True, vertical_flip=True)
-    np.testing.assert_array_equal(both, image[::-1, ::-1])
-    np.testing.assert_array_equal(transformed(image, rotation=180), both)
-
-
-def test_whole_translations_are_exact_shifts() -> None:
-    right_2_down_1 = np.zeros_like(WIDE)
-    right_2_down_1[1:, 2:] = WIDE[:-1, :-2]
-    np.testing.assert_array_equal(transformed(WIDE, dx=2, dy=1), right_2_down_1)
-    left_3_up_2 = np.zeros_like(WIDE)
-    left_3_up_2[:-2, :-3] = WIDE[2:, 3:]
-    np.testing.assert_array_equal(transformed(WIDE, dx=-3, dy=-2), left_3_up_2)
-    for away in ({"dx": 10_000}, {"dx": -9}, {"dy": 4}, {"dy": -10_000}):
-        assert not transformed(WIDE, **away).any()
-
-
-def test_half_a_pixel_is_the_mean_of_two() -> None:
-    shifted = transformed(DIGIT.astype(float), dx=0.5)
-    np.testing.assert_array_equal(shifted[:, 1:], (DIGIT[:, 1:].astype(float) + DIGIT[:, :-1]) / 2)
-    np.testing.assert_array_equal(shifted[:, 0], DIGIT[:, 0] / 2)
-
-
-def test_scale_2_enlarges_about_the_centre() -> None:
-    enlarged = transformed(DIGIT, scale=2)
-    np.testing.assert_array_equal(enlarged[1::2, 1::2], DIGIT[2:5, 2:5])
-
-
-def test_shear_leans_to_the_right() -> None:
-    stroke = np.zeros((5, 9), np.uint8)
-    stroke[:, 4] = 100
-    leaning = transformed(stroke, shear=45)
-    np.testing.assert_allclose(leaning, 100 * np.eye(9)[6:1:-1], atol=1e-4)
-
-
-def test_an_order_that_matters() -> None:
-    """Flip, then rotation, then translation."""
-    expected = np.zeros_like(DIGIT)
-    expected[:, 1:] = np.rot90(DIGIT[:, ::-1])[:, :-1]
-    result = transformed(DIGIT, horizontal_flip=True, rotation=90, dx=1)
-    np.testing.assert_allclose(result, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
@@ -195,6 +67,7 @@ def test_identity(dtype: type) -> None:
         scale_probability=0,
         shear=(3, 4),
         shear_probability=0,
+        keep_ink=True,
     )
     for identity in (nothing, never):
         assert identity.is_identity
@@ -218,6 +91,8 @@ def test_identity(dtype: type) -> None:
         {"shear": (5, 5)},
         {"horizontal_flip": 0.1},
         {"vertical_flip": 1},
+        {"elastic": 0.1},
+        {"erasing": 0.1},
     ],
 )
 def test_what_is_no_identity(setting: dict[str, Any]) -> None:
@@ -271,11 +146,39 @@ def test_draws_lie_in_their_ranges_and_fill_them() -> None:
     np.testing.assert_array_equal(drawn.dx == 0, drawn.dy == 0)  # moved in both or in none
 
 
-def test_one_seed_one_result() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8)
-    first, again, other = (FULL.apply(images, np.random.default_rng(seed)) for seed in (5, 5, 6))
+@pytest.mark.parametrize("augmentation", [FULL, Augmentation(elastic=1), Augmentation(erasing=0.5)])
+def test_one_seed_one_result(augmentation: Augmentation) -> None:
+    images = np.random.default_rng(0).integers(1, 256, (9, 8, 8), np.uint8)
+    first, again, other = (augmentation.apply(images, np.random.default_rng(seed)) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_elastic_and_erasing_leave_the_draws_of_others_as_they_are() -> None:
+    images = np.random.default_rng(0).integers(1, 256, (40, 12, 12), np.uint8)
+    alone = FULL.apply(images, np.random.default_rng(7))
+    erased = replace(FULL, erasing=0.5, erasing_area=(0.1, 0.1)).apply(images, np.random.default_rng(7))
+    both = replace(FULL, erasing=0.5, erasing_area=(0.1, 0.1), elastic=1.0).apply(
+        images, np.random.default_rng(7)
+    )
+    assert not np.array_equal(alone, erased)
+    assert not np.array_equal(erased, both)
+    np.testing.assert_array_equal(erased[erased != 0], alone[erased != 0])
+    blank = np.full_like(images, 255)
+    lone = Augmentation(erasing=0.5, erasing_area=(0.1, 0.1)).apply(blank, np.random.default_rng(7)) == 0
+    assert lone.any()
+    assert not erased[lone].any()  # the same rectangles, whatever else is done
+    assert not both[lone].any()
+
+
+def test_keep_ink_keeps_it() -> None:
+    images = np.zeros((200, 20, 20), np.uint8)
+    images[:, 3:17, 5:15] = 255
+    far = Augmentation(translation=(-9, 9))
+    cut = far.apply(images, np.random.default_rng(0)).sum(axis=(1, 2))
+    whole = replace(far, keep_ink=True).apply(images, np.random.default_rng(0)).sum(axis=(1, 2))
+    assert (cut < 0.9 * 255 * 140).any()
+    np.testing.assert_allclose(whole, 255 * 140, rtol=1e-5)
 
 
 def test_settings_do_not_shift_each_others_draws() -> None:
@@ -287,6 +190,8 @@ def test_settings_do_not_shift_each_others_draws() -> None:
 
 def test_an_image_gets_the_same_in_a_batch_of_any_size() -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 60, 50), np.uint8)  # more than one block
+    everything = EVERYTHING.apply(images, np.random.default_rng(7))
+    np.testing.assert_array_equal(EVERYTHING.apply(images[:13], np.random.default_rng(7)), everything[:13])
     whole = FULL.apply(images, np.random.default_rng(7))
     np.testing.assert_array_equal(FULL.apply(images[:13], np.random.default_rng(7)), whole[:13])
     matrices = affine_matrices(FULL.draw(20, np.random.default_rng(7)), 60, 50)
@@ -307,6 +212,11 @@ def test_an_image_gets_the_same_in_a_batch_of_any_size() -> None:
         ({"shear_probability": math.nan}, "shear_probability"),
         ({"horizontal_flip": -0.1}, "horizontal_flip"),
         ({"vertical_flip": 2}, "vertical_flip"),
+        ({"elastic": -1}, "elastic: expected 0 to 100 pixels, got -1"),
+        ({"elastic": math.nan}, "elastic"),
+        ({"elastic_smoothness": 0}, "elastic_smoothness: expected 0.5 to 100 pixels, got 0"),
+        ({"erasing": 1.5}, "erasing: expected a probability"),
+        ({"erasing_area": (0.5, 1.5)}, "erasing_area: expected 0 <= low <= high <= 1"),
     ],
 )
 def test_settings_are_checked(setting: dict[str, Any], message: str) -> None:
@@ -317,11 +227,3 @@ def test_settings_are_checked(setting: dict[str, Any], message: str) -> None:
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"expected images of shape \(N, H, W\), got \(4, 4\)"):
         FULL.apply(np.zeros((4, 4)), np.random.default_rng(0))
-    for images, matrices in (
-        ((4, 4), (4, 2, 3)),
-        ((2, 4, 4), (3, 2, 3)),
-        ((2, 4, 4), (2, 3, 3)),
-        ((), (0, 2, 3)),
-    ):
-        with pytest.raises(ValueError, match="resample_bilinear: expected images"):
-            resample_bilinear(np.zeros(images), np.zeros(matrices))

@@ -1,6 +1,7 @@
 """Data sets: IDX files, MNIST wherever it is, augmentation and batches of whole arrays."""
 
-from numnist.data.augment import AffineParameters, Augmentation, affine_matrices, resample_bilinear
+from numnist.data.affine import AffineParameters, affine_matrices, resample_bilinear, within_margins
+from numnist.data.augment import Augmentation
 from numnist.data.batches import batches, number_of_batches
 from numnist.data.dataset import (
     Dataset,
@@ -11,6 +12,8 @@ from numnist.data.dataset import (
     split_validation,
 )
 from numnist.data.download import Network, Progress
+from numnist.data.elastic import elastic_displacement
+from numnist.data.erasing import erase
 from numnist.data.export import export_idx, export_png
 from numnist.data.idx import IdxFile, read_idx, read_idx_file, read_images, read_labels, write_idx
 from numnist.data.image_files import is_idx, over_page, read_image, read_pictures
@@ -43,6 +46,8 @@ __all__ = [
     "centre_digit",
     "default_validation",
     "download_progress",
+    "elastic_displacement",
+    "erase",
     "export_idx",
     "export_png",
     "find_ink",
@@ -64,5 +69,6 @@ __all__ = [
     "synthetic_blocks",
     "synthetic_dataset",
     "synthetic_digits",
+    "within_margins",
     "write_idx",
 ]
