@@ -65,6 +65,11 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
+def _settings(row: dict[str, Any]) -> Config:
+    """The settings of a run; those that came later had their defaults then."""
+    return Config.model_validate(row["settings"])
+
+
 def measure(recipe: str, config: Config, dataset: Dataset, code: str) -> dict[str, Any]:
     """One run in a folder of its own, and its row."""
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +108,7 @@ def main() -> None:
     for seed in map(int, arguments.seeds.split(",")):
         for recipe in arguments.recipes.split(","):
             _, config = resolve({"seed": seed}, recipe)
-            if any((row["recipe"], row["settings"]) == (recipe, config.plain()) for row in rows()):
+            if any(row["recipe"] == recipe and _settings(row) == config for row in rows()):
                 print(f"{recipe} seed {seed}: there is a row for it", flush=True)
                 continue
             row = measure(recipe, config, dataset, code)

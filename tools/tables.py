@@ -29,9 +29,8 @@ def rows(name: str) -> list[Row]:
 
 def is_current(row: Row) -> bool:
     """Whether a run had the settings that its recipe has now: others are history, and not in the tables."""
-    now = resolve({"seed": row["seed"]}, row["recipe"])[1].plain()
     # A setting that came later had its default then.
-    return bool(now == {**Config().plain(), **row["settings"]})
+    return resolve({"seed": row["seed"]}, row["recipe"])[1] == Config.model_validate(row["settings"])
 
 
 def accuracy_table() -> str:

@@ -11,9 +11,14 @@ import pytest
 
 from numnist.data import read_idx, write_idx
 from numnist.nn import load_model, save_model
+from numnist.predict import Predictor
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Numnist
+
+
+KEYS = ["accuracy", "errors", "loss", "calibration_error", "reject", "coverage", "accuracy_answered", "n"]
+KEYS += ["confusion"]
 
 
 def plain(text: str) -> str:
@@ -25,7 +30,7 @@ def test_json_has_the_figures_of_the_run(numnist: "Numnist", trained: Path) -> N
     ended = numnist("evaluate", "first", "--data", "own", "--json")
     assert (ended.status, ended.err, ended.out.count("\n")) == (0, "", 1)
     outcome = json.loads(ended.out)
-    assert list(outcome) == ["accuracy", "errors", "loss", "n", "confusion"]
+    assert list(outcome) == KEYS
     result = json.loads((trained / "result.json").read_text())
     assert outcome["accuracy"] == result["test_accuracy"]
     assert outcome["errors"] == result["test_errors"]
@@ -82,6 +87,40 @@ def test_where_the_matrix_is_too_wide_each_class_has_a_line(
         most = max((count, -taken) for taken, count in enumerate(row) if taken != true)
         if most[0]:
             assert own.split()[4:6][0] == str(-most[1])
+
+
+def test_several_models_and_views_are_tested_together(numnist: "Numnist", trained: Path) -> None:
+    assert numnist.train("--name", "second", "--seed", "1").status == 0
+    predictor = Predictor.load(*(trained.parent / name / "model.safetensors" for name in ("first", "second")))
+    images = read_idx(Path("own/t10k-images-idx3-ubyte"))
+    labels = read_idx(Path("own/t10k-labels-idx1-ubyte"))
+    p = predictor.probabilities(images)
+    both = json.loads(numnist("evaluate", "first", "second", "--data", "own", "--json").out)
+    assert both["loss"] == pytest.approx(-np.log(p[np.arange(60), labels]).mean(), rel=1e-5)
+    p = Predictor(*predictor.models, tta=True).probabilities(images)
+    seen = json.loads(numnist("evaluate", "first", "second", "--tta", "--data", "own", "--json").out)
+    assert seen["loss"] == pytest.approx(-np.log(p[np.arange(60), labels]).mean(), rel=1e-5)
+    assert seen["loss"] != both["loss"]
+    out = numnist("evaluate", "first", "second", "--data", "own").out
+    assert out.startswith(f"{trained}/model.safetensors + {trained.parent}/second/model.safetensors on idx\n")
+
+
+def test_answers_below_the_threshold_are_not_counted(numnist: "Numnist", trained: Path) -> None:
+    predictor = Predictor.load(trained / "model.safetensors")
+    p = predictor.probabilities(read_idx(Path("own/t10k-images-idx3-ubyte")))
+    right = p.argmax(axis=1) == read_idx(Path("own/t10k-labels-idx1-ubyte"))
+    threshold = float(np.quantile(p.max(axis=1), 0.4).round(3))
+    sure = p.max(axis=1) >= threshold
+    line = ["evaluate", "first", "--data", "own", "--reject", str(threshold)]
+    outcome = json.loads(numnist(*line, "--json").out)
+    assert outcome["coverage"] == pytest.approx(sure.mean())
+    assert outcome["accuracy_answered"] == pytest.approx(right[sure].mean())
+    assert (
+        f"sure of {sure.mean():.2%} of the images; accuracy on those {right[sure].mean():.2%}"
+        in numnist(*line).out
+    )
+    nobody = json.loads(numnist(*line[:-1], "1", "--json").out)
+    assert (nobody["coverage"], nobody["accuracy_answered"]) == (0, None)
 
 
 def test_a_loss_that_is_no_number_is_still_json(numnist: "Numnist", trained: Path) -> None:

@@ -61,6 +61,21 @@ def test_the_notes_come_back(path: Path) -> None:
     assert load_notes(path) == {"seed": 3}
 
 
+def test_the_temperature_comes_back(tmp_path: Path) -> None:
+    model = some_model()
+    assert model.temperature == 1
+    model.temperature = 1.7
+    save_model(model, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").temperature == 1.7
+
+
+def test_a_file_of_an_older_format_loads() -> None:
+    path = Path(__file__).parent / "files" / "format-1.safetensors"
+    model = load_model(path)
+    assert (model.preprocess.image_size, model.temperature, load_notes(path)) == ((4, 5), 1, {"seed": 7})
+    np.testing.assert_array_equal(model.parameters, np.arange(75) / 8)
+
+
 def test_one_model_gives_one_file_in_every_process(path: Path) -> None:
     """With several metadata keys, safetensors orders them anew in each process: there is one."""
     script = (
@@ -97,9 +112,13 @@ def test_loading_raises_the_version(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: {**d, "format": 99}, "expected format 1, got 99"),
+        (lambda d: {**d, "format": 99}, "expected format 1 to 2, got 99"),
         (lambda d: [], "its description is not a table"),
-        (lambda d: {"format": 1}, "expected a description with format, layers, preprocess and notes"),
+        (lambda d: {**d, "format": True}, "expected format 1 to 2, got True"),
+        (lambda d: {"format": 1}, "expected a description with format, layers, notes, preprocess"),
+        (lambda d: {**d, "format": 1}, "expected a description with format, layers, notes, preprocess"),
+        (lambda d: {**d, "temperature": 0}, "expected temperature to be a number"),
+        (lambda d: {**d, "temperature": "1"}, "expected temperature to be a number"),
         (lambda d: {**d, "notes": 3}, "expected a description with"),
         (lambda d: {**d, "layers": 3}, "expected a list of layers, got int"),
         (lambda d: {**d, "layers": [{"type": "os.system"}]}, "unknown layer type 'os.system'"),

@@ -10,14 +10,14 @@ from numnist.arrays import Array
 from numnist.data import NoInkError, load_mnist, synthetic_digits
 from numnist.errors import InputError
 from numnist.nn import Model, Preprocess, Reference, build, load_notes, save_model
-from numnist.predict import Predictor, pretrained, pretrained_models
+from numnist.predict import Predictor, pretrained, pretrained_models, views
 from numnist.predict.predictor import BATCH
 
 LETTERS = Preprocess((12, 10), classes=("a", "b", "c"))
 
 
-def small_model() -> Model:
-    return Model(build("mlp:5", LETTERS.input_shape, 3), LETTERS).initialise(np.random.default_rng(0))
+def small_model(seed: int = 0) -> Model:
+    return Model(build("mlp:5", LETTERS.input_shape, 3), LETTERS).initialise(np.random.default_rng(seed))
 
 
 def pictures(n: int) -> Array:
@@ -44,6 +44,78 @@ def test_probabilities_are_the_softmax_of_the_logits_whatever_the_batches(n: int
     if n:
         e = np.exp(Reference(model).predict(model.preprocess(images)).astype(np.float64))
         np.testing.assert_allclose(probabilities, e / e.sum(axis=1, keepdims=True), rtol=1e-4)
+
+
+def softmax_of(model: Model, images: Array, temperature: float = 1.0) -> Array:
+    e = np.exp(Reference(model).predict(model.preprocess(images)).astype(np.float64) / temperature)
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def test_a_models_temperature_is_what_its_logits_are_divided_by() -> None:
+    model, images = small_model(), pictures(9)
+    model.temperature = 2.5
+    np.testing.assert_allclose(
+        Predictor(model).probabilities(images), softmax_of(model, images, 2.5), rtol=1e-4
+    )
+
+
+def test_several_models_and_views_are_averaged() -> None:
+    models, images = [small_model(seed) for seed in range(3)], pictures(9)
+    models[1].temperature = 0.6
+    together = np.mean([softmax_of(model, images, model.temperature) for model in models], axis=0)
+    np.testing.assert_allclose(Predictor(*models).probabilities(images), together, rtol=1e-4)
+
+    of_views = np.mean([softmax_of(model, view) for view in views(images) for model in models[::2]], axis=0)
+    asked = Predictor(*models[::2], tta=True)
+    np.testing.assert_allclose(asked.probabilities(images), of_views, rtol=1e-4)
+    assert [len(asked.probabilities(images[:n])) for n in (0, 1)] == [0, 1]
+
+
+def test_probabilities_that_float32_cannot_hold_still_have_logarithms() -> None:
+    models = [small_model(seed) for seed in range(2)]
+    for model in models:
+        model.parameters *= 100
+    logits = Predictor(*models).logits(pictures(20))
+    assert np.isfinite(logits).all()
+    assert logits.min() < -1000
+
+
+def test_models_of_different_kinds_cannot_be_asked_together(tmp_path: Path) -> None:
+    other = Preprocess((12, 10), classes=("a", "b", "d"))
+    models = [small_model(), Model(build("mlp:5", LETTERS.input_shape, 3), other)]
+    with pytest.raises(ValueError, match=r"got classes \('a', 'b', 'c'\) and \('a', 'b', 'd'\)"):
+        Predictor(*models)
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for model, path in zip(models, paths, strict=True):
+        save_model(model, path)
+    with pytest.raises(InputError, match=f"^{paths[1]}: beside {paths[0]}: expected models of one kind"):
+        Predictor.load(*paths)
+    with pytest.raises(ValueError, match="one model or more"):
+        Predictor()
+
+
+def test_what_a_model_is_not_sure_of_can_be_rejected() -> None:
+    images = pictures(30)
+    for prediction in Predictor(small_model(), reject=0.5).predict(images):
+        assert prediction.rejected == (prediction.probability < 0.5)
+    assert {p.rejected for p in Predictor(small_model(), reject=0.5).predict(images)} == {True, False}
+    assert not any(p.rejected for p in Predictor(small_model()).predict(images))
+    with pytest.raises(ValueError, match="expected reject from 0 to 1"):
+        Predictor(small_model(), reject=1.5)
+
+
+def test_views_are_the_image_and_its_neighbours() -> None:
+    images = np.zeros((2, 9, 9), np.uint8)
+    images[:, 4, 4] = 200
+    images[:, 4, 7] = 100
+    seen = np.array(list(views(images)))
+    assert seen.shape == (7, 2, 9, 9)
+    np.testing.assert_array_equal(seen[0], images)
+    spots = [tuple(np.argwhere(view[0] == 200)[0]) for view in seen[:5]]
+    assert spots == [(4, 4), (4, 5), (4, 3), (5, 4), (3, 4)]
+    up, down = seen[5][0], seen[6][0]  # counter-clockwise lifts the right side
+    rows = np.arange(9)[:, np.newaxis]
+    assert (rows * up[:, 6:]).sum() / up[:, 6:].sum() < 4 < (rows * down[:, 6:]).sum() / down[:, 6:].sum()
 
 
 def test_predictions_name_the_classes_and_rank_them() -> None:

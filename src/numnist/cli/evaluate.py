@@ -12,15 +12,18 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from numnist.arrays import Array
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
-from numnist.cli.models import MODEL, find_model
+from numnist.cli.models import MODEL, REJECT, TTA, find_model, open_predictor
 from numnist.data import Split
-from numnist.engine import ExecutorName, make_executor
+from numnist.engine import ExecutorName
 from numnist.errors import InputError
-from numnist.nn import Preprocess, load_model
-from numnist.train import Evaluation, evaluate
+from numnist.nn import Preprocess
+from numnist.ops import softmax
+from numnist.predict import reliability
+from numnist.train import Evaluation
 
 NARROW: dict[str, Any] = {
     "box": SIMPLE_HEAD,
@@ -32,12 +35,18 @@ NARROW: dict[str, Any] = {
 
 
 class EvaluateFlags(Flags, DataFlags):
-    """Test a saved model: accuracy, loss, precision and recall per class, the confusion matrix."""
+    """Test a saved model: accuracy, loss, precision and recall per class, the confusion matrix.
+
+    Several models are asked together, and the average of their probabilities is tested. Examples:
+    numnist evaluate pretrained:cnn; numnist evaluate my-run other-run --tta
+    """
 
     model: Annotated[
-        CliPositionalArg[str],
-        Field(description=MODEL),
+        CliPositionalArg[list[str]],
+        Field(description=MODEL, min_length=1),
     ]
+    tta: Annotated[bool, Field(description=TTA)] = False
+    reject: Annotated[float, Field(ge=0, le=1, description=REJECT)] = 0.0
     json_: Annotated[bool, Field(alias="json", description="print one JSON object and nothing else")] = False
     executor: Annotated[
         ExecutorName, Field(description="engine: the fast one; reference: op by op, for comparison")
@@ -48,19 +57,42 @@ class EvaluateFlags(Flags, DataFlags):
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     flags = validate(EvaluateFlags, parse(EvaluateFlags, "evaluate", arguments))
-    path = find_model(flags.model)
-    model = load_model(path)
+    predictor = open_predictor(flags.model, flags.tta, flags.reject, flags.executor, flags.threads)
     dataset = load_dataset(flags, ("test",))
     assert dataset.test is not None  # it was asked for
     images, labels = [str(record.path) for record in dataset.files[-2:]] or [dataset.name] * 2
-    _check_fit(model.preprocess, dataset.test, images, labels)
-    executor = make_executor(flags.executor, model, threads=flags.threads)
-    outcome = evaluate(executor, model.preprocess, dataset.test.images, dataset.test.labels)
+    _check_fit(predictor.preprocess, dataset.test, images, labels)
+    tested = Tested(predictor.logits(dataset.test.images), dataset.test.labels, flags.reject)
     if flags.json_:
-        print(json.dumps(_plain(outcome)))  # noqa: T201
+        print(json.dumps(_plain(tested)))  # noqa: T201
     else:
-        _show(outcome, model.preprocess.classes, f"{path} on {dataset.name}")
+        paths = " + ".join(str(find_model(name)) for name in flags.model)
+        _show(tested, predictor.preprocess.classes, f"{paths} on {dataset.name}")
     return 0
+
+
+class Tested:
+    """What came of the test.
+
+    outcome: accuracy and the like. calibration_error: by how much probabilities miss accuracy on average.
+    coverage, answered: the share of the images that was not rejected, and the accuracy on those; NaN where
+    there are none. All three are NaN where the logits are not finite.
+    """
+
+    def __init__(self, logits: Array, labels: Array, reject: float) -> None:
+        """Shapes: logits (N, K), labels (N,)."""
+        self.outcome = Evaluation.of(logits, labels)
+        self.reject = reject
+        self.calibration_error = self.coverage = self.answered = math.nan
+        if not np.isfinite(logits).all():
+            return
+        probabilities, _ = softmax.forward(logits)
+        self.calibration_error = reliability(probabilities, labels).expected_calibration_error
+        sure = probabilities.max(axis=1) >= reject
+        right = probabilities.argmax(axis=1) == labels
+        self.coverage = float(sure.mean())
+        if sure.any():
+            self.answered = float(right[sure].mean())
 
 
 def _check_fit(preprocess: Preprocess, test: Split, images: str, labels: str) -> None:
@@ -81,25 +113,43 @@ def _check_fit(preprocess: Preprocess, test: Split, images: str, labels: str) ->
         )
 
 
-def _plain(outcome: Evaluation) -> dict[str, object]:
+def _plain(tested: Tested) -> dict[str, object]:
     """What `--json` prints: accuracy as a fraction, loss in nats, confusion[true][predicted] counts."""
+    outcome = tested.outcome
     return {
         "accuracy": outcome.accuracy,
         "errors": outcome.errors,
-        "loss": outcome.loss if math.isfinite(outcome.loss) else None,  # JSON has neither NaN nor infinity
+        "loss": _finite(outcome.loss),
+        "calibration_error": _finite(tested.calibration_error),
+        "reject": tested.reject,
+        "coverage": _finite(tested.coverage),
+        "accuracy_answered": _finite(tested.answered),
         "n": outcome.n,
         "confusion": outcome.confusion.tolist(),
     }
 
 
-def _show(outcome: Evaluation, classes: Sequence[str], title: str) -> None:
+def _finite(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
+
+
+def _show(tested: Tested, classes: Sequence[str], title: str) -> None:
     """The outcome as a person reads it."""
     console = plain_console()
+    outcome = tested.outcome
     console.print(
         f"{title}\naccuracy {outcome.accuracy:.2%}  errors {outcome.errors:,} of {outcome.n:,}  "
-        f"loss {outcome.loss:.4f}\n",
+        f"loss {outcome.loss:.4f}  calibration error {tested.calibration_error:.2%}",
         soft_wrap=True,
     )
+    if tested.reject:
+        console.print(
+            f"at least {tested.reject:.1%} sure of {tested.coverage:.2%} of the images; accuracy on those "
+            + ("–" if math.isnan(tested.answered) else f"{tested.answered:.2%}"),
+            soft_wrap=True,
+        )
+    console.print()
     table = _confusion_table(outcome, classes)
     unlimited = console.options.update(max_width=10**6)
     if console.measure(table, options=unlimited).maximum <= console.width:

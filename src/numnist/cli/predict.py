@@ -14,9 +14,9 @@ from pydantic_settings import CliPositionalArg
 from numnist.arrays import Array
 from numnist.cli.console import plain_console
 from numnist.cli.flags import Flags, parse, validate
-from numnist.cli.models import MODEL, open_model
+from numnist.cli.models import MODEL, REJECT, TTA, open_predictor
 from numnist.data import NoInkError, is_idx, read_pictures
-from numnist.engine import ExecutorName, make_executor
+from numnist.engine import ExecutorName
 from numnist.errors import InputError
 from numnist.predict import Prediction, Predictor
 
@@ -24,6 +24,9 @@ SHADES = " .:-=+*#%@"
 """From no ink to full ink, in characters that every terminal has."""
 
 RUNNERS_UP = 2
+
+UNSURE = "?"
+"""Stands for a digit that the model is not sure enough of."""
 
 
 class PredictFlags(Flags):
@@ -41,6 +44,8 @@ class PredictFlags(Flags):
         Field(description="PNG, JPEG, WebP, BMP, GIF, TIFF or IDX", min_length=1),
     ]
     number: Annotated[bool, Field(description="read several digits in a row as a number")] = False
+    tta: Annotated[bool, Field(description=TTA)] = False
+    reject: Annotated[float, Field(ge=0, le=1, description=f"{REJECT}; below it the digit is ?")] = 0.0
     show: Annotated[bool, Field(description="print each image as the network sees it")] = False
     json_: Annotated[bool, Field(alias="json", description="print one JSON array and nothing else")] = False
     executor: Annotated[
@@ -58,15 +63,14 @@ class Reading:
     @property
     def text(self) -> str:
         """The digits, one after the other."""
-        return "".join(digit.label for digit in self.digits)
+        return "".join(UNSURE if digit.rejected else digit.label for digit in self.digits)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status: 2 where a file could not be read, after the others were."""
     flags = validate(PredictFlags, parse(PredictFlags, "predict", arguments))
-    model = open_model(flags.model)
-    predictor = Predictor(model, make_executor(flags.executor, model))
-    if not predictor.model.preprocess.takes_bytes:
+    predictor = open_predictor([flags.model], flags.tta, flags.reject, flags.executor)
+    if not predictor.preprocess.takes_bytes:
         raise InputError(f"{flags.model}: expected a model trained on bytes (0 to 255), as pictures are")
     console = plain_console()
     status, plain = 0, []
@@ -94,7 +98,7 @@ def _readings(predictor: Predictor, path: Path, number: bool) -> Iterator[Readin
     """
     pictures = read_pictures(path)
     names = [str(path)] if len(pictures) == 1 else [f"{path}[{index}]" for index in range(len(pictures))]
-    if not number and is_idx(path) and pictures[0].shape == predictor.model.preprocess.image_size:
+    if not number and is_idx(path) and pictures[0].shape == predictor.preprocess.image_size:
         for name, digit in zip(names, predictor.predict(np.stack(pictures)), strict=True):
             yield Reading(name, [digit])
         return
@@ -111,15 +115,21 @@ def _line(reading: Reading) -> str:
     if len(reading.digits) > 1:
         each = ", ".join(f"{digit.probability:.1%}" for digit in reading.digits)
         return f"{reading.name}: {reading.text}  ({each})"
-    (_, probability), *others = reading.digits[0].ranked()
+    (best, probability), *others = reading.digits[0].ranked()
     runners_up = ", ".join(f"{name} {share:.1%}" for name, share in others[:RUNNERS_UP])
-    return f"{reading.name}: {reading.text}  {probability:.1%}  ({runners_up})"
+    maybe = f" {best}" if reading.digits[0].rejected else ""
+    return f"{reading.name}: {reading.text}{maybe}  {probability:.1%}  ({runners_up})"
 
 
 def _plain(reading: Reading, number: bool) -> dict[str, Any]:
     """A reading as `--json` prints it."""
     digits = [
-        {"digit": digit.label, "probability": digit.probability, "probabilities": dict(digit.ranked())}
+        {
+            "digit": digit.label,
+            "rejected": digit.rejected,
+            "probability": digit.probability,
+            "probabilities": dict(digit.ranked()),
+        }
         for digit in reading.digits
     ]
     return (

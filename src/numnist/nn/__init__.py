@@ -18,6 +18,7 @@ from numnist.nn.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from numnist.nn.preprocess import Preprocess
 from numnist.nn.sequential import Sequential
 from numnist.nn.summary import SummaryRow, summarise
+from numnist.nn.temperature import fit_temperature
 
 __all__ = [
     "ARCHITECTURES",
@@ -50,6 +51,7 @@ __all__ = [
     "Tanh",
     "Update",
     "build",
+    "fit_temperature",
     "load_model",
     "load_notes",
     "network_from",

@@ -22,6 +22,9 @@ class Model:
 
     Whoever changes parameters or buffers calls `mark_changed`, which raises `version`: what was derived from
     them (a folded or transposed copy) is rebuilt when the version has moved.
+
+    `temperature` is what the logits are divided by where probabilities are wanted (see `fit_temperature`); 1
+    until someone sets it.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Model:
         self.parameters: Array = np.zeros(self.layout.size, dtype)
         self.buffers: Array = np.zeros(self.buffer_layout.size, dtype)
         self.version = 0
+        self.temperature = 1.0
         network.bind(self.named_parameters(), self.named_buffers())
 
     def initialise(self, rng: Generator, weights: str = "he_normal") -> "Model":

@@ -12,12 +12,19 @@ import safetensors.numpy
 
 from numnist.errors import InputError
 from numnist.files import write_atomic
+from numnist.nn.checks import require_number
 from numnist.nn.description import network_from
 from numnist.nn.model import Model
 from numnist.nn.preprocess import Preprocess
 
-FORMAT = 1
-"""Version of what stands in the metadata; raised when an old reader could not make sense of it."""
+FORMAT = 2
+"""Version of what stands in the metadata; raised when an old reader could not make sense of it.
+
+1 had no temperature.
+"""
+
+FIELDS = {"format", "layers", "preprocess", "notes"}
+"""What stands in the metadata of every version."""
 
 METADATA_KEY = "numnist"
 """The one metadata key: with two or more, safetensors orders them differently in every process."""
@@ -36,6 +43,7 @@ def save_model(model: Model, path: Path, notes: Mapping[str, Any] | None = None)
         "format": FORMAT,
         "layers": model.network.describe()["layers"],
         "preprocess": model.preprocess.describe(),
+        "temperature": model.temperature,
         "notes": dict(notes or {}),
     }
     metadata = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -52,9 +60,10 @@ def load_model(path: Path) -> Model:
     Raises: InputError, one line that names the file and what is wrong with it.
     """
     with _opened(path) as file:
-        network, preprocess = _described(file.metadata())
+        network, preprocess, temperature = _described(file.metadata())
         _check_tensors(file, network.parameter_shapes() | network.buffer_shapes())
         model = Model(network, preprocess)
+        model.temperature = temperature
         for name, view in model.named_arrays():
             view[...] = file.get_tensor(name)
             if not np.isfinite(view).all():
@@ -94,21 +103,23 @@ def _description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
         raise ValueError("its description is nested too deeply") from error
     if not isinstance(description, dict):
         raise ValueError("its description is not a table")
-    if description.get("format") != FORMAT:
-        raise ValueError(f"expected format {FORMAT}, got {description.get('format')!r}")
-    if set(description) != {"format", "layers", "preprocess", "notes"} or not isinstance(
-        description["notes"], dict
-    ):
-        raise ValueError("expected a description with format, layers, preprocess and notes")
+    version = description.get("format")
+    if type(version) is not int or not 1 <= version <= FORMAT:
+        raise ValueError(f"expected format 1 to {FORMAT}, got {version!r}")
+    expected = FIELDS if version == 1 else FIELDS | {"temperature"}
+    if set(description) != expected or not isinstance(description["notes"], dict):
+        raise ValueError(f"expected a description with {', '.join(sorted(expected))}")
     return description
 
 
-def _described(metadata: Mapping[str, str] | None) -> tuple[Any, Preprocess]:
-    """Network, without storage, and preprocessing."""
+def _described(metadata: Mapping[str, str] | None) -> tuple[Any, Preprocess, float]:
+    """Network, without storage, preprocessing and temperature."""
     description = _description(metadata)
     preprocess = Preprocess.from_description(description["preprocess"])
     network = network_from(description["layers"], preprocess.input_shape, len(preprocess.classes))
-    return network, preprocess
+    temperature = description.get("temperature", 1.0)
+    require_number("the description", "temperature", temperature, np.nextafter(0, 1), np.inf)
+    return network, preprocess, float(temperature)
 
 
 def _check_tensors(file: Any, expected: Mapping[str, tuple[int, ...]]) -> None:

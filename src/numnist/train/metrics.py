@@ -23,6 +23,16 @@ class Evaluation:
     loss: float
     confusion: Array
 
+    @classmethod
+    def of(cls, logits: Array, labels: Array) -> "Evaluation":
+        """The outcome for logits (N, K) and labels (N,), N >= 1; ValueError where they do not fit."""
+        K = logits.shape[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, _ = softmax_cross_entropy.forward(logits.astype(np.float64), labels)
+        confusion = np.zeros((K, K), np.int64)
+        np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+        return cls(loss, confusion)
+
     @property
     def n(self) -> int:
         """Number of images."""
@@ -55,22 +65,26 @@ def _ratio(part: Array, whole: Array) -> Array:
     return ratio
 
 
-def evaluate(executor: Executor, preprocess: Preprocess, images: Array, labels: Array) -> Evaluation:
-    """Run a model over images (N, H, W) with labels (N,), in evaluation mode and in batches.
+def logits_of(executor: Executor, preprocess: Preprocess, images: Array) -> Array:
+    """What a model says of images, in evaluation mode and in batches.
 
-    Raises: ValueError when there is no image, or when size or labels do not fit the model.
+    Shapes: images (N, H, W), N >= 1 -> (N, K).
+    Raises: ValueError when there is no image, or when their size does not fit the model.
     """
     if len(images) == 0:
         raise ValueError("evaluate: expected one image or more, got none")
-    K = len(preprocess.classes)
-    confusion = np.zeros((K, K), np.int64)
-    total_loss = 0.0
     # Weights that are huge overflow here; that the loss is then not finite says it.
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(images), EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            logits, true = executor.predict(preprocess(images[part])), labels[part]
-            loss, _ = softmax_cross_entropy.forward(logits, true)
-            total_loss += loss * len(true)
-            np.add.at(confusion, (true, logits.argmax(axis=1)), 1)
-    return Evaluation(total_loss / len(images), confusion)
+        parts = [
+            executor.predict(preprocess(images[start : start + EVALUATION_BATCH]))
+            for start in range(0, len(images), EVALUATION_BATCH)
+        ]
+    return np.concatenate(parts)
+
+
+def evaluate(executor: Executor, preprocess: Preprocess, images: Array, labels: Array) -> Evaluation:
+    """Run a model over images (N, H, W) with labels (N,).
+
+    Raises: as `logits_of`, and ValueError where the labels do not fit.
+    """
+    return Evaluation.of(logits_of(executor, preprocess, images), labels)

@@ -9,11 +9,11 @@ import numpy as np
 
 from numnist.engine import Engine
 from numnist.files import write_atomic
-from numnist.nn import Executor, save_model
+from numnist.nn import Executor, fit_temperature, save_model
 from numnist.train.callbacks import Callback, KeepBest
 from numnist.train.checkpoint import Checkpoint
 from numnist.train.loop import DivergenceError, require_finite
-from numnist.train.metrics import Evaluation, evaluate
+from numnist.train.metrics import Evaluation, logits_of
 from numnist.train.prepare import Run
 from numnist.train.records import History, Timing
 from numnist.train.run_folder import RunFolder
@@ -48,16 +48,26 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
     run.trainer.fit(run.state, config.epochs, callbacks)
     if not np.isfinite(run.model.parameters).all() or not np.isfinite(run.model.buffers).all():
         raise DivergenceError("the last steps left weights that are not finite: try a smaller --optim.lr")
+    _calibrate(run)
     save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
     if run.state.interrupted:
         return Outcome(run.state.stop, None)
     test = run.dataset.test
     assert test is not None  # `prepare` has seen to it
-    outcome = evaluate(run.trainer.executor, run.model.preprocess, test.images, test.labels)
+    logits = logits_of(run.trainer.executor, run.model.preprocess, test.images)
+    outcome = Evaluation.of(logits / np.float32(run.model.temperature), test.labels)
     require_finite(outcome.loss, "on the test images")
     result = json.dumps(_result(run, outcome), indent=2, allow_nan=False)
     write_atomic(folder.file("result.json"), result + "\n")
     return Outcome(run.state.stop, outcome)
+
+
+def _calibrate(run: Run) -> None:
+    """Learn from the validation images, where there are any, how sure the model should be."""
+    validation = run.trainer.validation
+    if validation is not None:
+        logits = logits_of(run.trainer.executor, run.model.preprocess, validation.images)
+        run.model.temperature = fit_temperature(logits, validation.labels)
 
 
 def _provenance(run: Run) -> dict[str, Any]:
@@ -103,6 +113,7 @@ def _result(run: Run, test: Evaluation) -> dict[str, Any]:
         "val_accuracy": val_accuracy,
         "model": run.config.model,
         "parameters": run.model.layout.size,
+        "temperature": run.model.temperature,
         **_provenance(run),
         "stopped": run.state.stop or None,
     }
