@@ -76,7 +76,8 @@ def parse(flags: type[Flags], command: str, arguments: Sequence[str]) -> dict[st
     except SettingsError as error:
         raise InputError(_in_one_line(str(error), parser, command)) from error
     for name, value in values.items():
-        if value == "" or (isinstance(value, list) and "" in value):  # an unset variable of the shell; as a path it would be the working directory
+        # An unset variable of the shell; as a path it would be the working directory.
+        if value == "" or (isinstance(value, list) and "" in value):
             raise InputError(f"{_spelt(name, parser)}: expected a value, got an empty one")
     return values
 

@@ -3,6 +3,7 @@
 from numnist.data.affine import AffineParameters, affine_matrices, resample_bilinear, within_margins
 from numnist.data.augment import Augmentation
 from numnist.data.batches import batches, number_of_batches
+from numnist.data.corruptions import CORRUPTIONS, Corruption
 from numnist.data.dataset import (
     Dataset,
     FileRecord,
@@ -26,10 +27,12 @@ from numnist.data.progress import download_progress
 from numnist.data.synthetic import synthetic_blocks, synthetic_dataset, synthetic_digits
 
 __all__ = [
+    "CORRUPTIONS",
     "MNIST_FILES",
     "MNIST_MIRRORS",
     "AffineParameters",
     "Augmentation",
+    "Corruption",
     "DataUnavailable",
     "Dataset",
     "FileRecord",

@@ -21,6 +21,12 @@ class AffineParameters(NamedTuple):
     horizontal_flip: Array
     vertical_flip: Array
 
+    @classmethod
+    def neutral(cls, n: int) -> "AffineParameters":
+        """Those that leave n images as they are."""
+        zero, never = np.zeros(n), np.zeros(n, bool)
+        return cls(zero, zero, zero, np.ones(n), zero, never, never)
+
 
 def affine_matrices(parameters: AffineParameters, height: int, width: int) -> Array:
     """For each image the map from a pixel of the result to the point of the original that it shows.

@@ -21,15 +21,8 @@ def views(images: Array) -> Iterator[Array]:
     """
     n, height, width = images.shape
     for rotation, dx, dy in _maps():
-        parameters = AffineParameters(
-            rotation=np.full(n, rotation),
-            dx=np.full(n, dx),
-            dy=np.full(n, dy),
-            scale=np.ones(n),
-            shear=np.zeros(n),
-            horizontal_flip=np.zeros(n, bool),
-            vertical_flip=np.zeros(n, bool),
-        )
+        changed = {"rotation": np.full(n, rotation), "dx": np.full(n, dx), "dy": np.full(n, dy)}
+        parameters = AffineParameters.neutral(n)._replace(**changed)
         yield resample_bilinear(images, affine_matrices(parameters, height, width))
 
 
