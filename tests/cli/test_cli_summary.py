@@ -31,6 +31,7 @@ def rows_of(output: str) -> list[list[str]]:
         ("cnn", 18_474, 1_054_720),
         ("cnn-plain", 18_378, 1_054_720),
         ("cnn_deep", 29_546, 862_848),
+        ("cnn_small", 9_354, 1_152_080),
     ],
 )
 def test_the_architectures_and_their_totals(

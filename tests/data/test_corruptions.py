@@ -19,7 +19,7 @@ def damaged(name: str, strength: int, images: Array = BLOCK, seed: int = 0) -> A
 
 def centres(images: Array) -> Array:
     """Row and column of the middle of the ink, (N, 2)."""
-    grid = np.stack(np.mgrid[: images.shape[1], : images.shape[2]], axis=-1)
+    grid = np.moveaxis(np.mgrid[: images.shape[1], : images.shape[2]], 0, -1)
     weight = images.astype(float)[..., np.newaxis]
     return np.asarray((grid * weight).sum(axis=(1, 2)) / weight.sum(axis=(1, 2)))
 
@@ -35,7 +35,8 @@ def test_shape_and_dtype_are_kept_and_a_seed_decides(
 ) -> None:
     before = images.copy()
     result = damaged(name, strength, images, seed)
-    assert (result.shape, result.dtype) == (images.shape, np.uint8)
+    assert result.shape == images.shape
+    assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, damaged(name, strength, images, seed))
     np.testing.assert_array_equal(images, before)
 

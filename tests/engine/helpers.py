@@ -230,6 +230,13 @@ def error(a: Array, b: Array) -> float:
     return norm(a.astype(np.float64) - b) / norm(b)
 
 
+def fewest_samples(pair: Twins) -> int:
+    """How many samples give every BatchNorm `FEWEST` values per channel."""
+    leaves = pair.model.network.leaves(pair.model.preprocess.input_shape)
+    positions = [prod(shape[1:]) for _, layer, shape, _ in leaves if isinstance(layer, BatchNorm)]
+    return -(-FEWEST // min(positions, default=FEWEST))
+
+
 def is_well_conditioned(pair: Twins, x: Array, y: Array, dropout: int | None = None) -> bool:
     """Whether the reference in float32 comes within `CONDITIONED` of that in float64."""
     narrow, wide = (Outcome.of(Reference(m), m, x, y, dropout) for m in (pair.model, pair.wide))
@@ -240,9 +247,7 @@ def fair_batch(pair: Twins, n: int, seed: int, dropout: int | None = None) -> tu
     """Noise and targets that engine and reference can be compared on; rejects the example where not."""
     rng = np.random.default_rng(seed)
     x, y = noise(rng, n, pair.model), distributions(rng, n, len(pair.model.preprocess.classes))
-    leaves = pair.model.network.leaves(pair.model.preprocess.input_shape)
-    normalised = [n * prod(shape[1:]) for _, layer, shape, _ in leaves if isinstance(layer, BatchNorm)]
-    assume(min(normalised, default=FEWEST) >= FEWEST)
+    assume(n >= fewest_samples(pair))
     off, decided = off_kinks(pair.wide, x, dropout)
     assume(off.all() and decided and is_well_conditioned(pair, x, y, dropout))
     return x, y

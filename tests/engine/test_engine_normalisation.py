@@ -18,7 +18,7 @@ from tests.engine.layers import FLATTEN, NORM, RELU, conv, linear, pool
 
 from numnist.arrays import Array
 from numnist.engine import Engine
-from numnist.nn import ARCHITECTURES, Reference
+from numnist.nn import ARCHITECTURES, BatchNorm, Reference
 
 BEHIND = {
     "norm": [NORM],
@@ -89,17 +89,31 @@ def test_constant_images_through_many_layers(network: str, values: Array) -> Non
     """Loss and gradients too are right, as far as float32 has an answer at all.
 
     Gradients that are 0 but for rounding are magnified by 1/√eps in every layer: there the engine may be ten
-    times as far off as the reference is in float32.
+    times as far off as the reference is in float32, in any of the layer's tensors: by chance it has an exact
+    0 in one of them.
     """
     pair = twins(network, (28, 28))
     x, y = constant(pair, values), np.arange(7)
     wide, narrow = (Outcome.of(Reference(m), m, x, y, None) for m in (pair.wide, pair.model))
     ours = Outcome.of(Engine(pair.model, threads=1, shard_size=3), pair.model, x, y, None)
-    errors, possible = ours.errors(wide), narrow.errors(wide)
-    assert not {name: error for name, error in errors.items() if not error <= max(1, 10 * possible[name])}
-    whole = norm(*wide.gradients.values())
-    substantial = [name for name, gradient in wide.gradients.items() if norm(gradient) > 1e-6 * whole]
-    assert max(errors[name] for name in ["loss", *substantial]) <= 1
+    errors = ours.errors(wide)
+    off, possible = (
+        {name: norm(outcome.gradients[name] - b) for name, b in wide.gradients.items()}
+        for outcome in (ours, narrow)
+    )
+
+    def is_possible(name: str) -> bool:
+        layer, _, _ = name.rpartition(".")
+        return off[name] <= 10 * max(possible[other] for other in off if other.startswith(f"{layer}."))
+
+    assert not {name: error for name, error in errors.items() if not (error <= 1 or is_possible(name))}
+    norms = {name: norm(gradient) for name, gradient in wide.gradients.items()}
+    # In float64 as well: a bias in front of a BatchNorm has no gradient, so what it has is rounding, magnified.
+    layers = [layer for _, layer, _, _ in pair.wide.network.leaves((1, 28, 28))]
+    useless = [f"{i}.bias" for i, behind in enumerate(layers[1:]) if isinstance(behind, BatchNorm)]
+    rounding = max((norms[name] for name in useless), default=0.0)
+    least = max(1e-6 * norm(*wide.gradients.values()), 100 * rounding)
+    assert max(errors[name] for name in ["loss", *(n for n in norms if norms[n] > least)]) <= 1
 
 
 @pytest.mark.parametrize("threads", [1, 2])

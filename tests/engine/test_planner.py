@@ -173,6 +173,17 @@ def test_a_network_without_parameters_trains_from_its_end() -> None:
             "cnn_deep",
             [f"{FIRST} 0 1 2 3", f"{HIDDEN} 4 5 6 7", f"{HIDDEN} 8 9 10", f"{COLUMNS} 11 12"],
         ),
+        (
+            "cnn_small",
+            [
+                f"{FIRST} 0 1 2",
+                f"{HIDDEN} 3 4 5 6",
+                f"{HIDDEN} 7 8 9",
+                f"{HIDDEN} 10 11 12 13",
+                f"{HIDDEN} 14 15 16",
+                f"{COLUMNS} 17 18",
+            ],
+        ),
     ],
 )
 def test_the_zoo_runs_in_kernels_alone(name: str, expected: list[str]) -> None:

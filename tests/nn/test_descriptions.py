@@ -35,7 +35,7 @@ out_features = "classes"
 
 
 @pytest.mark.parametrize("name", [*ARCHITECTURES, "mlp:8", "mlp:20,10"])
-@given(height=st.integers(20, 40), width=st.integers(20, 40), classes=st.integers(1, 60))
+@given(height=st.integers(24, 40), width=st.integers(24, 40), classes=st.integers(1, 60))
 def test_the_zoo_takes_any_size_and_number_of_classes(
     name: str, height: int, width: int, classes: int
 ) -> None:

@@ -35,6 +35,7 @@ from numnist.testing import check_gradients
 CASES: list[tuple[Layer, Shape]] = [
     (Linear(5, 3), (5,)),
     (Conv2d(2, 3, 3, stride=2, padding=1), (2, 5, 6)),
+    (Conv2d(2, 3, 3, padding="same"), (2, 4, 5)),
     (MaxPool2d(2), (2, 4, 5)),
     (MaxPool2d(3, stride=2), (2, 7, 5)),
     (AvgPool2d(2), (2, 4, 5)),
@@ -121,6 +122,13 @@ def test_what_follows_from_the_input_may_be_left_out(layer: Layer, shape: Shape)
     assert network_from([shortened], shape, 10).layers[0].describe() == layer.describe()
 
 
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
+def test_padding_same_keeps_the_size(kernel_size: int) -> None:
+    same = Conv2d(1, 2, kernel_size, padding="same")
+    assert same.output_shape((1, 9, 4)) == (2, 9, 4)
+    assert same.zeros == Conv2d(1, 2, kernel_size, padding=kernel_size // 2).zeros
+
+
 def test_every_layer_of_the_registry_is_tested_here() -> None:
     assert {type(layer) for layer, _ in CASES} == set(LAYERS.values())
 
@@ -157,6 +165,17 @@ def test_samples_that_do_not_fit(layer: Layer, wrong: Shape, message: str) -> No
         (Linear, {"in_features": 1, "out_features": 1.5}, "out_features"),
         (Conv2d, {"in_channels": 1, "out_channels": 1, "kernel_size": True}, "kernel_size"),
         (Conv2d, {"in_channels": 1, "out_channels": 1, "kernel_size": 1, "padding": -1}, "padding"),
+        (Conv2d, {"in_channels": 1, "out_channels": 1, "kernel_size": 3, "padding": "samy"}, "padding"),
+        (
+            Conv2d,
+            {"in_channels": 1, "out_channels": 1, "kernel_size": 4, "padding": "same"},
+            'Conv2d: padding "same" needs stride 1 and an odd kernel_size, got stride 1 and kernel_size 4',
+        ),
+        (
+            Conv2d,
+            {"in_channels": 1, "out_channels": 1, "kernel_size": 3, "stride": 2, "padding": "same"},
+            "got stride 2",
+        ),
         (MaxPool2d, {"size": "2"}, "MaxPool2d: expected size"),
         (AvgPool2d, {"size": 2, "stride": 0}, "AvgPool2d: expected stride"),
         (Dropout, {"rate": 1.0}, "Dropout: expected rate to be a number with 0 <= rate < 1, got 1.0"),

@@ -37,6 +37,10 @@ NETWORKS = {
         *convolution(1, 16, 5), nn.MaxPool2d(2), *convolution(16, 32, 3), nn.MaxPool2d(2), *convolution(32, 64, 3),
         nn.Flatten(), nn.Linear(576, 10),
     ),
+    "cnn_small": nn.Sequential(
+        *convolution(1, 12, 3), *convolution(12, 12, 3), nn.MaxPool2d(2), *convolution(12, 16, 3), *convolution(16, 16, 3),
+        nn.MaxPool2d(2), *convolution(16, 20, 3), nn.Flatten(), nn.Linear(80, 10),
+    ),
 }  # fmt: skip
 
 

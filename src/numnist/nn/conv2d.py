@@ -1,7 +1,7 @@
 """The convolutional layer."""
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 from numpy.random import Generator
 
@@ -18,6 +18,9 @@ from numnist.ops.patches import output_size
 class Conv2d(Layer):
     """2-D cross-correlation with square kernels. See `ops.conv2d`.
 
+    padding: rows and columns of zeros on every side, or "same" for as many as keep the image's size; that
+    takes an odd kernel and stride 1.
+
     Parameters: weight (out_channels, in_channels, kernel_size, kernel_size), bias (out_channels,).
     """
 
@@ -25,7 +28,7 @@ class Conv2d(Layer):
     out_channels: int
     kernel_size: int
     stride: int = 1
-    padding: int = 0
+    padding: int | Literal["same"] = 0
 
     decayed: ClassVar[frozenset[str]] = frozenset({"weight"})
     per_sample: ClassVar[bool] = True
@@ -33,11 +36,21 @@ class Conv2d(Layer):
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "kernel_size", "stride"):
             require_integer("Conv2d", name, getattr(self, name), 1)
-        require_integer("Conv2d", "padding", self.padding, 0)
+        if self.padding == "same":
+            if self.stride != 1 or self.kernel_size % 2 == 0:
+                came = f"stride {self.stride} and kernel_size {self.kernel_size}"
+                raise ValueError(f'Conv2d: padding "same" needs stride 1 and an odd kernel_size, got {came}')
+        else:
+            require_integer("Conv2d", "padding", self.padding, 0)
+
+    @property
+    def zeros(self) -> int:
+        """Rows and columns of zeros on every side: what `padding` comes to."""
+        return self.kernel_size // 2 if self.padding == "same" else self.padding
 
     def forward(self, x: Array, training: bool, rng: Generator | None) -> tuple[Array, conv2d.Cache]:
         weight, bias = self.parameters["weight"], self.parameters["bias"]
-        return conv2d.forward(x, weight, bias, self.stride, self.padding)
+        return conv2d.forward(x, weight, bias, self.stride, self.zeros)
 
     def backward(self, dy: Array, cache: conv2d.Cache) -> tuple[Array, Gradients]:
         dx, dweight, dbias = conv2d.backward(dy, cache)
@@ -47,10 +60,10 @@ class Conv2d(Layer):
         if len(input_shape) != 3 or input_shape[0] != self.in_channels:
             raise self._expected(f"({self.in_channels}, H, W)", input_shape)
         rows, columns = (
-            output_size(length, self.kernel_size, self.stride, self.padding) for length in input_shape[1:]
+            output_size(length, self.kernel_size, self.stride, self.zeros) for length in input_shape[1:]
         )
         if rows < 1 or columns < 1:
-            least = self.kernel_size - 2 * self.padding
+            least = self.kernel_size - 2 * self.zeros
             raise self._expected(f"({self.in_channels}, H, W) with H, W of at least {least}", input_shape)
         return (self.out_channels, rows, columns)
 

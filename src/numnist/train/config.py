@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from numnist.engine import ExecutorName
-from numnist.nn import INITIALISERS
+from numnist.nn import ARCHITECTURES, INITIALISERS
 from numnist.train.tables import AugmentTable, OptimizerTable, ScheduleKind, ScheduleTable, Table
 
 
@@ -30,7 +30,7 @@ class Config(Table):
     """The settings of a run: from a recipe, a TOML file and flags, in this order (see `sources.resolve`)."""
 
     model: Annotated[
-        str, Field(description="linear, mlp, mlp:300,100, cnn, cnn-plain, cnn_deep, or a .toml description")
+        str, Field(description=f"{', '.join(ARCHITECTURES)}, mlp:300,100, or a .toml description")
     ] = "cnn"
     init: Annotated[
         Literal[tuple(INITIALISERS)],  # type: ignore[valid-type]

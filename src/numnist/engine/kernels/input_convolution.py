@@ -108,7 +108,7 @@ class InputConvolution(Convolution):
     def patches(self, n: int, x: Array) -> Patches:
         """Those of n samples x, and how to fill them."""
         conv, epilogue = self.layers.conv, self.epilogue
-        return Patches(x, conv.kernel_size, conv.padding, epilogue.k, epilogue.rows, epilogue.columns)
+        return Patches(x, conv.kernel_size, conv.zeros, epilogue.k, epilogue.rows, epilogue.columns)
 
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""

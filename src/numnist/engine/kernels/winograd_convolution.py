@@ -60,7 +60,7 @@ class WinogradConvolution(Convolution):
         super().__init__(*arguments)
         conv, (C, H, W) = self.layers.conv, self.input_shape
         self.geometry = g = Geometry(
-            C, H, W, conv.out_channels, conv.kernel_size, conv.padding,
+            C, H, W, conv.out_channels, conv.kernel_size, conv.zeros,
             self.epilogue.k, self.epilogue.rows, self.epilogue.columns,
         )  # fmt: skip
         self.A, self.G, self.B = g.matrices()
