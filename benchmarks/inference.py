@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from accuracy import commit  # type: ignore[import-not-found]  # beside this script
-from peers import (  # type: ignore[import-not-found]
+from accuracy import commit
+from peers import (
     Contender,
     Measured,
     add_flags,

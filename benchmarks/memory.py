@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import commit  # type: ignore[import-not-found]  # beside this script
-from peers import (  # type: ignore[import-not-found]
+from accuracy import commit
+from peers import (
     Contender,
     add_output_flag,
     add_peer_flag,
@@ -27,8 +27,8 @@ from peers import (  # type: ignore[import-not-found]
     peak_memory,
     write_arrays,
 )
-from process_memory import INTERVAL  # type: ignore[import-not-found]
-from time_to_accuracy import trained  # type: ignore[import-not-found]
+from process_memory import INTERVAL
+from time_to_accuracy import trained
 
 from numnist.data import Dataset
 from numnist.engine import available_cores

@@ -24,8 +24,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from accuracy import commit, environment  # type: ignore[import-not-found]  # beside this script
-from drawing import WAYS, Way  # type: ignore[import-not-found]
+from accuracy import commit, environment
+from drawing import WAYS, Way
 from PIL import Image, ImageDraw
 
 from numnist.arrays import Array

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import environment  # type: ignore[import-not-found]  # beside this script
-from process_memory import PeakMemory  # type: ignore[import-not-found]
+from accuracy import environment
+from process_memory import PeakMemory
 
 from numnist.arrays import Array
 from numnist.data import Dataset, Split, load_mnist

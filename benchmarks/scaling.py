@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accuracy import commit  # type: ignore[import-not-found]  # beside this script
-from peers import (  # type: ignore[import-not-found]
+from accuracy import commit
+from peers import (
     Contender,
     add_flags,
     append,

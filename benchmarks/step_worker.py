@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from turns import (  # type: ignore[import-not-found]  # beside this script
+from turns import (
     WARM_UP,
     Turn,
     fastest,

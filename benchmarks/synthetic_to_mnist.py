@@ -15,7 +15,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from accuracy import commit, measure  # type: ignore[import-not-found]  # beside this script
+from accuracy import commit, measure
 
 from numnist.data import Split, load_mnist
 from numnist.data.synthetic import synthetic_dataset

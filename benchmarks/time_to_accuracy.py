@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from accuracy import commit  # type: ignore[import-not-found]  # beside this script
-from peers import add_output_flag, append, circumstances, cores_busy, numbers  # type: ignore[import-not-found]
-from process_memory import PeakMemory  # type: ignore[import-not-found]
+from accuracy import commit
+from peers import add_output_flag, append, circumstances, cores_busy, numbers
+from process_memory import PeakMemory
 
 INTERVAL = 0.5
 """Seconds between two looks at the memory of a run."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import commit  # type: ignore[import-not-found]  # beside this script
-from peers import append, circumstances  # type: ignore[import-not-found]
+from accuracy import commit
+from peers import append, circumstances
 
 from numnist.arrays import Array
 from numnist.engine import Engine, crew

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from turns import Turn, fastest, serve, sweep, warmed_up  # type: ignore[import-not-found]  # beside this script
+from turns import Turn, fastest, serve, sweep, warmed_up
 
 Job = dict[str, Any]
 

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accuracy import commit  # type: ignore[import-not-found]  # beside this script
-from peers import (  # type: ignore[import-not-found]
+from accuracy import commit
+from peers import (
     Contender,
     Measured,
     add_flags,
@@ -110,13 +110,13 @@ def row(
         for contender, of in measured.items()
         if contender != "sgemm"
     }
-    for variant in VARIANTS:
-        ms.setdefault(f"torch_{variant}_ms", None)
-    theirs = [ms[f"torch_{variant}_ms"] for variant in VARIANTS if ms[f"torch_{variant}_ms"] is not None]
+    variants = [f"torch_{variant}_ms" for variant in VARIANTS]
+    theirs = [ms[variant] for variant in variants if variant in ms]
     sgemm = measured["sgemm"]
     return {
         "model": name,
         "batch": batch,
+        **dict.fromkeys(variants),
         **ms,
         "ratio": round(min(theirs) / ms["ours_ms"], 3) if theirs else None,
         "gflops": round(useful_flops(model, batch) / ms["ours_ms"] / 1e6, 1),

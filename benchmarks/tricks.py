@@ -15,13 +15,13 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import tricks_adjoint  # type: ignore[import-not-found]  # beside this script
-import tricks_engine  # type: ignore[import-not-found]
-import tricks_first  # type: ignore[import-not-found]
-import tricks_hidden  # type: ignore[import-not-found]
-import tricks_passes  # type: ignore[import-not-found]
+import tricks_adjoint
+import tricks_engine
+import tricks_first
+import tricks_hidden
+import tricks_passes
 from threadpoolctl import threadpool_limits
-from turns import timed  # type: ignore[import-not-found]
+from turns import timed
 
 SECONDS = 0.05
 """How long each side is measured in a round."""

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from tricks_case import POOLED, Case, N, Pair, agreeing, normal  # type: ignore[import-not-found]
-from tricks_hidden import ROWS, C, O, R, convolution  # type: ignore[import-not-found]
+from tricks_case import POOLED, Case, N, Pair, agreeing, normal
+from tricks_hidden import ROWS, C, O, R, convolution
 
 from numnist.arrays import Array
 from numnist.engine.kernels.winograd_convolution import WinogradConvolution

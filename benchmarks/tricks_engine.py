@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from tricks_case import Case, Pair, agreeing, model_of, normal  # type: ignore[import-not-found]
+from tricks_case import Case, Pair, agreeing, model_of, normal
 
 from numnist.engine import Engine, batch, rendezvous
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from tricks_case import Case, N, Pair, agreeing, normal, stage_of  # type: ignore[import-not-found]
+from tricks_case import Case, N, Pair, agreeing, normal, stage_of
 
 from numnist.arrays import Array
 from numnist.engine.kernels.epilogue import Epilogue, EpilogueWork

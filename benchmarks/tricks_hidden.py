@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from tricks_case import POOLED, Case, N, Pair, agreeing, normal, stage_of  # type: ignore[import-not-found]
+from tricks_case import POOLED, Case, N, Pair, agreeing, normal, stage_of
 
 from numnist.arrays import Array
 from numnist.engine.kernels.winograd_convolution import WinogradConvolution

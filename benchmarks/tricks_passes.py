@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from tricks_case import POOLED, Case, N, Pair, agreeing, model_of, normal, stage_of  # type: ignore[import-not-found]
+from tricks_case import POOLED, Case, N, Pair, agreeing, model_of, normal, stage_of
 
 from numnist.arrays import Array
 from numnist.engine.kernels.dense import Dense

@@ -3,34 +3,23 @@
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; nobody edits it by hand.
 """
 
-import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from numnist.train import Config, resolve
+from rows import (
+    ROOT,
+    Row,
+    headline_runs,
+    markdown,
+    newest,
+    rows,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 MARKED = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-Row = dict[str, Any]
-
-
-def rows(name: str) -> list[Row]:
-    """The rows of a file in results/."""
-    path = ROOT / "results" / f"{name}.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def is_current(row: Row) -> bool:
-    """Whether a run had the settings that its recipe has now: others are history, and not in the tables."""
-    # A setting that came later had its default then.
-    return resolve({"seed": row["seed"]}, row["recipe"])[1] == Config.model_validate(row["settings"])
 
 
 def accuracy_table() -> str:
@@ -39,10 +28,7 @@ def accuracy_table() -> str:
         "| recipe | epochs | trained on | test accuracy, mean ± std. dev. | runs | lowest to highest |",
         "|---|---|---|---|---|---|",
     ]
-    by_recipe: dict[str, list[Row]] = {}
-    for row in filter(is_current, newest("runs", "recipe", "seed")):
-        by_recipe.setdefault(row["recipe"], []).append(row)
-    for recipe, runs in sorted(by_recipe.items(), key=lambda item: item[1][0]["epochs"]):
+    for recipe, runs in headline_runs().items():
         accuracies = [100 * run["test_accuracy"] for run in runs]
         spread = f" ± {statistics.stdev(accuracies):.2f}" if len(runs) > 1 else ""
         lines.append(
@@ -73,20 +59,6 @@ def ways_table() -> str:
         lines.append(f"| {name} | {newest['descriptions'][name]} | {100 * accuracy:.0f} % |")
     lines.append(f"| all | | {100 * newest['mean']:.2f} % |")
     return "\n".join(lines) + "\n"
-
-
-def markdown(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A table."""
-    rows = [headings, ["---"] * len(headings), *lines]
-    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
-
-
-def newest(name: str, *keys: str) -> list[Row]:
-    """The last row for each value of these keys, in the order in which the values came first."""
-    found: dict[tuple[object, ...], Row] = {}
-    for row in rows(name) if (ROOT / "results" / f"{name}.jsonl").exists() else []:
-        found[tuple(row[key] for key in keys)] = row
-    return list(found.values())
 
 
 PEERS = ("torch_eager", "torch_channels_last", "torch_compile")

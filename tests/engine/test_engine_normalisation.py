@@ -108,7 +108,7 @@ def test_constant_images_through_many_layers(network: str, values: Array) -> Non
 
     assert not {name: error for name, error in errors.items() if not (error <= 1 or is_possible(name))}
     norms = {name: norm(gradient) for name, gradient in wide.gradients.items()}
-    # In float64 as well: a bias in front of a BatchNorm has no gradient, so what it has is rounding, magnified.
+    # In float64 as well: a bias in front of a BatchNorm has no gradient, so what it has is rounding.
     layers = [layer for _, layer, _, _ in pair.wide.network.leaves((1, 28, 28))]
     useless = [f"{i}.bias" for i, behind in enumerate(layers[1:]) if isinstance(behind, BatchNorm)]
     rounding = max((norms[name] for name in useless), default=0.0)

@@ -1,0 +1,47 @@
+"""The rows in results/, and how tables are made of them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from numnist.train import Config, resolve
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Row = dict[str, Any]
+
+
+def rows(name: str) -> list[Row]:
+    """The rows of a file in results/; none where there is no such file."""
+    path = ROOT / "results" / f"{name}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def newest(name: str, *keys: str) -> list[Row]:
+    """The last row for each value of these keys, in the order in which the values came first."""
+    found: dict[str, Row] = {}
+    for row in rows(name):
+        found[json.dumps([row[key] for key in keys])] = row
+    return list(found.values())
+
+
+def is_current(row: Row) -> bool:
+    """Whether a run had the settings that its recipe has now: others are history, and not in the tables."""
+    # A setting that came later had its default then.
+    return resolve({"seed": row["seed"]}, row["recipe"])[1] == Config.model_validate(row["settings"])
+
+
+def headline_runs() -> dict[str, list[Row]]:
+    """The runs of each recipe as it is now, those of few epochs first."""
+    by_recipe: dict[str, list[Row]] = {}
+    for row in filter(is_current, newest("runs", "recipe", "seed")):
+        by_recipe.setdefault(row["recipe"], []).append(row)
+    return dict(sorted(by_recipe.items(), key=lambda item: int(item[1][0]["epochs"])))
+
+
+def markdown(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table."""
+    table = [headings, ["---"] * len(headings), *lines]
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in table)
