@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def test_tables_in_the_documents_are_those_of_the_rows() -> None:
+@pytest.mark.parametrize("script", ["tables.py", "recipe_headers.py"])
+def test_tables_and_headers_are_those_of_the_rows(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, "tools/tables.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, f"tools/{script}", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import results_tables
 from rows import (
     ROOT,
     Row,
@@ -197,6 +198,12 @@ def timeline_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy_table,
+    "calibration": results_tables.calibration_table,
+    "corruptions": results_tables.corruptions_table,
+    "cost": results_tables.cost_table,
+    "coverage": results_tables.coverage_table,
+    "disputed": results_tables.disputed_table,
+    "ensemble": results_tables.ensemble_table,
     "inference": inference_table,
     "memory": memory_table,
     "scaling": scaling_table,
@@ -205,6 +212,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "timeline": timeline_table,
     "training-step": training_step_table,
     "training-step-short": partial(training_step_table, ["cnn"]),
+    "views": results_tables.views_table,
     "tricks": partial(tricks_table, True),
     "tricks-that-did-not-pay": partial(tricks_table, False),
     "ways": ways_table,

@@ -32,6 +32,7 @@ def rows_of(output: str) -> list[list[str]]:
         ("cnn-plain", 18_378, 1_054_720),
         ("cnn_deep", 29_546, 862_848),
         ("cnn_small", 9_354, 1_152_080),
+        ("cnn_large", 292_202, 22_876_160),
     ],
 )
 def test_the_architectures_and_their_totals(

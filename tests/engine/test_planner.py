@@ -184,6 +184,18 @@ def test_a_network_without_parameters_trains_from_its_end() -> None:
                 f"{COLUMNS} 17 18",
             ],
         ),
+        (
+            "cnn_large",
+            [
+                f"{FIRST} 0 1 2",
+                f"{HIDDEN} 3 4 5",
+                f"{HIDDEN} 6 7 8 9",
+                f"{HIDDEN} 10 11 12",
+                f"{HIDDEN} 13 14 15",
+                f"{HIDDEN} 16 17 18",
+                f"{COLUMNS} 19 20",
+            ],
+        ),
     ],
 )
 def test_the_zoo_runs_in_kernels_alone(name: str, expected: list[str]) -> None:

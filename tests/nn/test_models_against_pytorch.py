@@ -55,7 +55,14 @@ def test_names_and_order_are_those_of_a_state_dict(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("linear", 7_850), ("mlp", 477_010), ("cnn", 18_474), ("cnn-plain", 18_378), ("cnn_small", 9_354)],
+    [
+        ("linear", 7_850),
+        ("mlp", 477_010),
+        ("cnn", 18_474),
+        ("cnn-plain", 18_378),
+        ("cnn_small", 9_354),
+        ("cnn_large", 292_202),
+    ],
 )
 def test_number_of_trainable_parameters(name: str, parameters: int) -> None:
     assert Model(build(name, (1, 28, 28), 10), Preprocess()).layout.size == parameters

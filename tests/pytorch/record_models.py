@@ -41,6 +41,10 @@ NETWORKS = {
         *convolution(1, 12, 3), *convolution(12, 12, 3), nn.MaxPool2d(2), *convolution(12, 16, 3), *convolution(16, 16, 3),
         nn.MaxPool2d(2), *convolution(16, 20, 3), nn.Flatten(), nn.Linear(80, 10),
     ),
+    "cnn_large": nn.Sequential(
+        *convolution(1, 32, 5), *convolution(32, 48, 3), *convolution(48, 48, 3), nn.MaxPool2d(2), *convolution(48, 96, 3),
+        *convolution(96, 96, 3), *convolution(96, 128, 3), nn.Flatten(), nn.Linear(2048, 10),
+    ),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@
 | `cnn-plain` | the same without BatchNorm |
 | `cnn_deep` | Conv 16 5×5, pool, Conv 32 3×3, pool, Conv 64 3×3, Linear; each conv with BatchNorm and ReLU |
 | `cnn_small` | Conv 12, 12, pool, 16, 16, pool, 20, all 3×3, Linear: 9,354 parameters |
+| `cnn_large` | Conv 32 5×5, 48 3×3, 48 3×3, pool, 96 3×3, 96 3×3, 128 3×3, Linear: 292,202 parameters |
 """
 
 from collections.abc import Callable
@@ -80,6 +81,21 @@ def cnn_small() -> Description:
     ]
 
 
+def cnn_large() -> Description:
+    """Six convolutions, 2,048 features for MNIST: the network of the recipe `record`."""
+    return [
+        *_convolution(32, 5),
+        *_convolution(48, 3),
+        *_convolution(48, 3),
+        POOL,
+        *_convolution(96, 3),
+        *_convolution(96, 3),
+        *_convolution(128, 3),
+        FLATTEN,
+        _linear(CLASSES),
+    ]
+
+
 def _linear(out_features: int | str) -> dict[str, Any]:
     return {"type": "Linear", "out_features": out_features}
 
@@ -97,6 +113,7 @@ ARCHITECTURES: dict[str, Callable[[], Description]] = {
     "cnn-plain": lambda: cnn(batch_norm=False),
     "cnn_deep": cnn_deep,
     "cnn_small": cnn_small,
+    "cnn_large": cnn_large,
 }
 """The zoo's descriptions by name."""
 
