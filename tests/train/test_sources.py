@@ -18,11 +18,11 @@ def config(flags: dict[str, Any] | None = None) -> Config:
 
 
 def test_the_recipes_are_those_of_the_documents() -> None:
-    assert set(recipes()) == {"quick", "one-epoch", "original", "cnn-best", "small"}
+    assert set(recipes()) == {"quick", "one-epoch", "original", "cnn-best", "small", "record"}
     assert all(words.endswith(".") for words in recipes().values())
 
 
-@pytest.mark.parametrize("name", ["quick", "one-epoch", "original", "cnn-best", "small"])
+@pytest.mark.parametrize("name", ["quick", "one-epoch", "original", "cnn-best", "small", "record"])
 def test_every_recipe_resolves(name: str) -> None:
     assert resolve({}, name)[0] == name
 
