@@ -119,8 +119,9 @@ class WinogradConvolution(Convolution):
     def adjoint(
         self, n: int, scratch: Scratch, products: Products, dphases: Array, dx: Array | None
     ) -> Adjoint:
-        """The way back, to the gradients of U and x."""
-        return Adjoint(self.geometry, (self.A, self.gather, self.B), n, scratch, products.bands, dphases, dx)
+        """The way back, to the gradients of the weight's taps and x."""
+        matrices = self.A, self.G, self.gather, self.B
+        return Adjoint(self.geometry, matrices, n, scratch, products.bands, dphases, dx)
 
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
@@ -238,7 +239,8 @@ class WinogradConvolutionWork(Work):
         if self._has_norm:
             run(self._through_statistics)
         run(self._adjoint.steps)
-        shared.of_weight.put(number, self._stage.G.T @ self._adjoint.dU())
+        run(self._adjoint.to_dtaps)
+        shared.of_weight.put(number, self._adjoint.dtaps)
 
     def _normalisation_gradients(self) -> tuple[Array, Array]:
         """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""

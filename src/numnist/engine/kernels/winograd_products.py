@@ -44,21 +44,24 @@ class Products:
 
 
 class Adjoint:
-    """The steps from the gradient of the phases to dx, and to what dU is the sum of."""
+    """The steps from the gradient of the phases to dx, and behind them those to the gradient of the taps.
+
+    dtaps: where that is then, (r, r*C*O): Gᵀ dU.
+    """
 
     def __init__(
         self,
         g: Geometry,
-        matrices: tuple[Array, Array, Array],
+        matrices: tuple[Array, Array, Array, Array],
         n: int,
         scratch: Scratch,
         bands: Array,
         dphases: Array,
         dx: Array | None,
     ) -> None:
-        """matrices: A, the weight as dV gathers it (see `WinogradConvolution`), and B. bands: of V."""
+        """matrices: A, G, the weight as dV gathers it (see `WinogradConvolution`), and B. bands: of V."""
         self._geometry = g
-        A, self._gather, B = matrices
+        A, G, self._gather, B = matrices
         # dM with the rows of the image in sequence, as dV needs them; [a, p, n, i] is row k*i + a.
         rows = scratch.array("products", (g.P, n, g.k * g.rows, g.O))
         dM = rows.reshape(g.P, n, g.rows, g.k, g.O).transpose(3, 0, 1, 2, 4)
@@ -70,8 +73,14 @@ class Adjoint:
             of_rows = dphases.reshape(g.k, -1, n, g.rows, g.O).transpose(0, 2, 3, 1, 4)
             self.steps = [partial(np.matmul, A.T, of_rows, out=dM.transpose(0, 2, 3, 1, 4))]
         self.steps.append(partial(np.matmul, bands.swapaxes(-1, -2), dM.transpose(1, 0, 3, 2, 4), out=dU))
-        sums_of_rows = dU.reshape(g.P, g.k * g.rows, -1)
-        self.dU = partial(np.matmul, np.ones(g.k * g.rows, np.float32), sums_of_rows)
+        # To the shard's gradient of the taps: the sum over the rows, and Gᵀ.
+        taps = g.r * g.C * g.O
+        sums, self.dtaps = scratch.array("dU", (g.P, taps)), scratch.array("dtaps", (g.r, taps))
+        ones, dU_of_rows = np.ones(g.k * g.rows, np.float32), dU.reshape(g.P, g.k * g.rows, taps)
+        self.to_dtaps: list[Step] = [
+            partial(np.matmul, ones, dU_of_rows, out=sums),
+            partial(np.matmul, G.T, sums, out=self.dtaps),
+        ]
         if dx is None:
             return
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
