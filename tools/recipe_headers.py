@@ -8,9 +8,12 @@ The lines stand behind the words about the recipe and before its first setting.
 import re
 import statistics
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from rows import ROOT, Row, headline_runs
+from rows import ROOT, Row, headline_runs, newest
+
+from numnist.train import Ensemble, ensembles
 
 RECIPES = ROOT / "src" / "numnist" / "train" / "recipes"
 START = "# Measured (tools/recipe_headers.py writes these lines):"
@@ -34,25 +37,50 @@ def header(runs: list[Row]) -> str:
         f"NumPy {machine['numpy']}, commit {', '.join(dict.fromkeys(run['commit'] for run in runs))}, "
         f"{runs[-1]['date']}.",
     ]
+    return _comments(lines)
+
+
+def header_of_ensemble(ensemble: Ensemble) -> str:
+    """What the models of these runs reach together, as comments; nothing until they have been assessed."""
+    runs = [row for row in headline_runs().get(ensemble.members, []) if row["seed"] in ensemble.seeds]
+    found = [
+        row
+        for row in newest("assessments", "recipe", "seeds", "tta", "on")
+        if (row["recipe"], tuple(row["seeds"])) == (ensemble.members, ensemble.seeds)
+        and (row["tta"], row["on"]) == (ensemble.tta, "test")
+    ]
+    if not found or len(runs) != len(ensemble.seeds):
+        return ""
+    accuracy = 1 - found[0]["errors"] / found[0]["n"]
+    lines = [
+        f"{100 * accuracy:.2f} % of the test set ({found[0]['errors']} errors), one ensemble, "
+        f"{found[0]['parameters']:,} parameters,",
+        f"{sum(run['seconds'] for run in runs):.0f} s for its members, as the header of {ensemble.members} says.",
+    ]
+    return _comments(lines)
+
+
+def _comments(lines: Iterable[str]) -> str:
     return "\n".join(["#", START, *(f"#   {line}" for line in lines)]) + "\n"
 
 
-def rewritten(text: str, runs: list[Row] | None) -> str:
-    """A recipe with its header made anew; without one where there are no runs."""
+def rewritten(text: str, measured: str) -> str:
+    """A recipe with this header, which may be empty."""
     bare = MEASURED.sub("", text)
     settings = re.search(r"^[^#\n]", bare, re.MULTILINE)
     assert settings is not None, "a recipe has settings"
     words = bare[: settings.start()]
-    return words + (header(runs) if runs else "") + bare[settings.start() :]
+    return words + measured + bare[settings.start() :]
 
 
 def main() -> None:
     """Rewrite the recipes, or check them."""
-    measured = headline_runs()
+    measured = {name: header(runs) for name, runs in headline_runs().items()}
+    measured |= {name: header_of_ensemble(ensemble) for name, ensemble in ensembles().items()}
     stale: list[tuple[Path, str]] = []
     for path in sorted(RECIPES.glob("*.toml")):
         text = path.read_text(encoding="utf-8")
-        new = rewritten(text, measured.get(path.stem))
+        new = rewritten(text, measured.get(path.stem, ""))
         if new != text:
             stale.append((path, new))
     if "--check" in sys.argv[1:]:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -12,14 +12,29 @@ from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
 from numnist.cli.progress import TrainingProgress
-from numnist.train import Config, DivergenceError, RunFolder, prepare, recipes, resolve, train
+from numnist.data import Dataset
+from numnist.errors import InputError
+from numnist.predict import Predictor
+from numnist.train import (
+    Config,
+    DivergenceError,
+    Ensemble,
+    Evaluation,
+    RunFolder,
+    ensembles,
+    prepare,
+    recipe_words,
+    resolve,
+    train,
+)
 
 
 class RunFlags(BaseModel):
     """What of a run does not change its result."""
 
     recipe: Annotated[
-        str | None, Field(description=f"settings to start from: {', '.join(recipes())}; unless given, quick")
+        str | None,
+        Field(description=f"settings to start from: {', '.join(recipe_words())}; unless given, quick"),
     ] = None
     config: Annotated[Path | None, Field(description="TOML file of settings, over the recipe's")] = None
     name: Annotated[str | None, Field(description="name of the run; unless given, a new one")] = None
@@ -42,6 +57,7 @@ class TrainFlags(Flags, RunFlags, DataFlags, Config):  # type: ignore[misc]  # t
     has the default shown.
 
         numnist train --recipe one-epoch --name first
+        numnist train --recipe record-ensemble
         numnist train --config my.toml --epochs 5 --augment.rotation 15
         numnist train --model mlp:300,100 --optim.kind sgd --optim.lr 0.1 --schedule.kind constant
     """
@@ -54,12 +70,22 @@ def run(arguments: Sequence[str]) -> int:
     options = validate(
         TrainOptions, {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
     )
+    ensemble = ensembles().get(options.recipe or "")
+    if ensemble is not None:
+        return _train_members(ensemble, given, options)
     recipe, config = resolve(given, options.recipe, options.config)
     dataset = load_dataset(options, ("train", "test"), fall_back=True)
-    job = prepare(recipe, config, dataset, threads=options.threads)
-    folder = RunFolder(options.runs, options.name, config.model, options.force)
+    status, _ = _train(recipe, config, dataset, options, options.name, started)
+    return status
 
+
+def _train(
+    recipe: str, config: Config, dataset: Dataset, options: TrainOptions, name: str | None, started: float
+) -> tuple[int, RunFolder]:
+    """One run, what came of it printed; the exit status and where it is."""
     console = plain_console()
+    job = prepare(recipe, config, dataset, threads=options.threads)
+    folder = RunFolder(options.runs, name, config.model, options.force)
     images, parameters = len(job.trainer.images), job.model.layout.size
     console.print(
         f"training {config.model} ({parameters:,} parameters) on {images:,} images of {dataset.name}, "
@@ -71,15 +97,48 @@ def run(arguments: Sequence[str]) -> int:
         outcome = train(job, folder, [progress])
     except DivergenceError as error:
         print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return 1, folder
     finally:
         progress.close()
 
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
     if outcome.test is not None:
-        test = outcome.test
-        lines.append(f"test accuracy {test.accuracy:.2%} ({test.errors:,} errors in {test.n:,} images)")
+        lines.append(_accuracy(outcome.test))
     lines.append(f"time {time.perf_counter() - started:.1f} s")
     lines += [f"wrote {path}" for path in folder.written()]
     console.print("\n".join(lines), soft_wrap=True)
-    return 130 if job.state.interrupted else 0
+    return (130 if job.state.interrupted else 0), folder
+
+
+def _train_members(ensemble: Ensemble, given: dict[str, Any], options: TrainOptions) -> int:
+    """A run for each seed, and a test of all their models together; returns the exit status.
+
+    Raises: InputError before the first run for a flag that makes no sense here.
+    """
+    for flag in ("seed", "config"):
+        if flag in given or getattr(options, flag, None) is not None:
+            raise InputError(f"--{flag}: {ensemble.name} is several runs, whose seeds and settings it names")
+    dataset = load_dataset(options, ("train", "test"), fall_back=True)
+    folders = []
+    for seed in ensemble.seeds:
+        recipe, config = resolve({**given, "seed": seed}, ensemble.members)
+        name = f"{options.name or ensemble.name}-{seed}"
+        status, folder = _train(recipe, config, dataset, options, name, time.perf_counter())
+        if status:
+            return status
+        folders.append(folder.file("model.safetensors"))
+    predictor = Predictor.load(*folders, tta=ensemble.tta)
+    assert dataset.test is not None  # it was asked for
+    together = Evaluation.of(predictor.logits(dataset.test.images), dataset.test.labels)
+    command = " ".join(["numnist evaluate", *(str(path.parent) for path in folders)])
+    plain_console().print(
+        f"all {len(folders)} together: {_accuracy(together)}\n"
+        f"again: {command}{' --tta' if ensemble.tta else ''}",
+        soft_wrap=True,
+    )
+    return 0
+
+
+def _accuracy(test: Evaluation) -> str:
+    """What a person wants to know first."""
+    return f"test accuracy {test.accuracy:.2%} ({test.errors:,} errors in {test.n:,} images)"

@@ -4,12 +4,13 @@ from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
 from numnist.train.checkpoint import load_checkpoint, save_checkpoint
 from numnist.train.config import Config
+from numnist.train.ensembles import Ensemble, ensembles
 from numnist.train.loop import DivergenceError, Trainer
 from numnist.train.metrics import Evaluation, evaluate
 from numnist.train.prepare import Run, prepare
 from numnist.train.run import Outcome, train
 from numnist.train.run_folder import RunFolder
-from numnist.train.sources import recipes, resolve
+from numnist.train.sources import recipe_words, recipes, resolve
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
 
@@ -18,6 +19,7 @@ __all__ = [
     "Config",
     "DivergenceError",
     "EarlyStopping",
+    "Ensemble",
     "EpochReport",
     "Evaluation",
     "KeepBest",
@@ -30,10 +32,12 @@ __all__ = [
     "TrainState",
     "Trainer",
     "TrainingImages",
+    "ensembles",
     "evaluate",
     "generator",
     "load_checkpoint",
     "prepare",
+    "recipe_words",
     "recipes",
     "resolve",
     "save_checkpoint",

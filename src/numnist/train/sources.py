@@ -17,7 +17,12 @@ DEFAULT_RECIPE = "quick"
 
 
 def recipes() -> dict[str, str]:
-    """The recipes in the package: name -> its first line, which says what it is."""
+    """The recipes for a run: name -> its first line, which says what it is."""
+    return {name: words for name, words in recipe_words().items() if "members" not in recipe_settings(name)}
+
+
+def recipe_words() -> dict[str, str]:
+    """All recipes in the package, those of several models too (see `ensembles`): name -> first line."""
     folder = resources.files("numnist.train") / "recipes"
     found = {
         Path(entry.name).stem: entry.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
@@ -28,7 +33,7 @@ def recipes() -> dict[str, str]:
 
 
 def recipe_settings(name: str) -> dict[str, Any]:
-    """The settings of one of the `recipes`."""
+    """The settings of one of the recipes in the package."""
     text = (resources.files("numnist.train") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
