@@ -1,14 +1,14 @@
 """Look closely at trained models and append what is seen to results/assessments.jsonl.
 
-    python benchmarks/assess.py --models DIR --recipes quick,small,record --seeds 0,1,2 [--corruptions]
+    python benchmarks/assess.py --models DIR --recipes quick,small,record --seeds 0,1,2
     python benchmarks/assess.py --models DIR --recipes record --seeds 0,1,2 --together [--tta]
     python benchmarks/assess.py --models DIR --recipes record --seeds 0 --on validation --tta
 
 The models are those that `accuracy.py --models DIR` left there. Accuracy on the test set was read by the run
 itself and is not chosen by; here are errors with and without the 15 disputed labels, calibration before and
-after temperature scaling, accuracy against coverage, the mistakes, and with --corruptions the accuracy on
-damaged images. The temperature of a recipe comes from its run in results/validation.jsonl. --on validation
-looks at that run's own model and at the images that it held out.
+after temperature scaling, accuracy against coverage, and the mistakes. The temperature of a recipe comes from
+its run in results/validation.jsonl. --on validation looks at that run's own model and at the images that it
+held out.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from accuracy import (
 )
 
 from numnist.arrays import Array
-from numnist.data import CORRUPTIONS, Split, load_mnist, split_validation
+from numnist.data import Split, load_mnist, split_validation
 from numnist.nn import load_model
 from numnist.ops import log_softmax, softmax
 from numnist.predict import Predictor, reliability, selection
@@ -84,18 +84,6 @@ def seen(predictor: Predictor, split: Split, scale: float) -> dict[str, Any]:
     }
 
 
-def damaged(predictor: Predictor, split: Split) -> dict[str, list[float]]:
-    """Accuracy on the images under each family of damage, at each strength."""
-    accuracies: dict[str, list[float]] = {}
-    for number, (name, corruption) in enumerate(CORRUPTIONS.items()):
-        accuracies[name] = []
-        for strength in (1, 2, 3):
-            images = corruption(split.images, strength, np.random.default_rng((number, strength)))
-            right = predictor.logits(images).argmax(axis=1) == split.labels
-            accuracies[name].append(float(right.mean()))
-    return accuracies
-
-
 def main() -> None:
     """Look at each model, or at all together."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -104,7 +92,6 @@ def main() -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--together", action="store_true")
     parser.add_argument("--tta", action="store_true")
-    parser.add_argument("--corruptions", action="store_true")
     parser.add_argument("--on", choices=("test", "validation"), default="test")
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
@@ -125,8 +112,6 @@ def main() -> None:
             row |= seen(predictor, split, temperature(recipe))
             if arguments.on == "test":
                 row["disputed_errors"] = sum(mistake["index"] in DISPUTED for mistake in row["mistakes"])
-            if arguments.corruptions:
-                row["corruptions"] = damaged(predictor, split)
             network, shape = models[0].network, models[0].preprocess.input_shape
             row |= {
                 "parameters": sum(model.layout.size for model in models),

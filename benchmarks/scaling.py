@@ -3,8 +3,8 @@
     python benchmarks/scaling.py --json results/scaling.jsonl
 
 Every point has a process of its own, and all points of a sweep take turns (see `peers`). The training sets
-are built-in digits, drawn once, in parts; each is in memory as in a run, and its peak is that of the process
-and all that it forks.
+are built-in digits, written to IDX files in parts; a large one is read from disk as in a run. A peak is that
+of the process and all that it forks.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accuracy import commit
 from peers import (
     Contender,
@@ -46,13 +47,22 @@ IMAGES = 8192
 SWEEPS = ("threads", "batch", "images")
 
 
-def draw(n: int, images: Path, labels: Path) -> None:
-    """Write the first n built-in digits as raw bytes, and their labels as int64."""
+def draw(n: int, folder: Path) -> tuple[Path, Path]:
+    """Write the first n built-in digits, and their labels, as IDX files that never are in memory whole."""
+    images, labels = folder / f"images-{n}", folder / f"labels-{n}"
     with images.open("wb") as image_file, labels.open("wb") as label_file:
+        image_file.write(idx_header(n, *Preprocess().image_size))
+        label_file.write(idx_header(n))
         for start in range(0, n, PART):
             digits = synthetic_digits(min(PART, n - start), seed=0, start=start)
             digits.images.tofile(image_file)
-            digits.labels.tofile(label_file)
+            digits.labels.astype(np.uint8).tofile(label_file)
+    return images, labels
+
+
+def idx_header(*shape: int) -> bytes:
+    """What stands in front of an array of bytes in an IDX file (see `data.read_idx`)."""
+    return bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
 
 
 def new_model(name: str, preprocess: Preprocess) -> Model:
@@ -80,17 +90,14 @@ def step_jobs(sweep: str, folder: Path, arguments: argparse.Namespace) -> dict[i
 
 def set_jobs(folder: Path, arguments: argparse.Namespace) -> dict[int, dict[str, Any]]:
     """Training over sizes of the training set, by these."""
-    images, labels = folder / "images", folder / "labels"
-    draw(max(arguments.images), images, labels)
     job = {
         "kind": "training_set",
         "layers": layers_of(new_model(arguments.model, Preprocess())),
-        "images": str(images),
-        "labels": str(labels),
         "batch": SET_BATCH,
         "threads": available_cores(),
     }
-    return {n: {**job, "n": n} for n in arguments.images}
+    files = {n: map(str, draw(n, folder)) for n in arguments.images}
+    return {n: {**job, "n": n, **dict(zip(("images", "labels"), files[n], strict=True))} for n in files}
 
 
 def measure(sweep: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:

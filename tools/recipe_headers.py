@@ -55,7 +55,7 @@ def header_of_ensemble(ensemble: Ensemble) -> str:
     lines = [
         f"{100 * accuracy:.2f} % of the test set ({found[0]['errors']} errors), one ensemble, "
         f"{found[0]['parameters']:,} parameters,",
-        f"{sum(run['seconds'] for run in runs):.0f} s for its members, as the header of {ensemble.members} says.",
+        f"{sum(run['seconds'] for run in runs):.0f} s for its members (see {ensemble.members}.toml).",
     ]
     return _comments(lines)
 

@@ -160,25 +160,16 @@ def coverage_table() -> str:
 
 def corruptions_table() -> str:
     """Accuracy of the shipped models on damaged images."""
-    shipped = [models[0] for models in by_recipe().values() if "corruptions" in models[0]]
-    if not shipped:
-        return markdown(("damage", "strength"), [])
-    lines = [
-        [family, strength, *(percent(row["corruptions"][family][strength - 1], 1) for row in shipped)]
-        for family in shipped[0]["corruptions"]
-        for strength in (1, 2, 3)
-    ]
-    lines.append(
-        [
-            "all",
-            "mean",
-            *(
-                percent(statistics.mean(a for of in row["corruptions"].values() for a in of), 1)
-                for row in shipped
-            ),
-        ]
-    )
-    return markdown(("damage", "strength", *(f"`{row['recipe']}`" for row in shipped)), lines)
+    shipped = newest("robustness", "model")
+    families = list(shipped[0]["damaged"]) if shipped else []
+    lines: list[list[object]] = [["none", "", *(percent(row["clean"], 1) for row in shipped)]]
+    for family in families:
+        for strength in (1, 2, 3):
+            accuracies = [percent(row["damaged"][family][strength - 1], 1) for row in shipped]
+            lines.append([family if strength == 1 else "", strength, *accuracies])
+    means = [statistics.mean(a for of in row["damaged"].values() for a in of) for row in shipped]
+    lines.append(["mean of all 24", "", *(percent(mean, 1) for mean in means)])
+    return markdown(("damage", "strength", *(f"`{row['model']}`" for row in shipped)), lines)
 
 
 def views_table() -> str:

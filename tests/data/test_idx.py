@@ -162,7 +162,7 @@ TWO_GIGABYTES = b"\x00\x00\x08\x01\x80\x00\x00\x00"
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (FOUR_GIGABYTES + b"123", "promises uint8 (4294967295,)"),
+        (FOUR_GIGABYTES + b"123", "4,294,967,295 bytes of data promised, 3 there"),
         (gzip.compress(FOUR_GIGABYTES + b"123", mtime=0), "promises uint8 (4294967295,)"),
         (OVERFLOW, "promises float64"),
         (HIDDEN_OVERFLOW, "promises uint8"),

@@ -19,6 +19,7 @@ from numnist.data.known import (
     TRAIN_LABELS,
     KnownFile,
 )
+from numnist.data.mapped import release
 from numnist.errors import InputError
 
 MAX_CLASSES = 2**16
@@ -49,6 +50,10 @@ class Split:
     def take(self, indices: Array | slice) -> "Split":
         """The examples at `indices`; a slice shares the memory, an array of indices copies."""
         return Split(self.images[indices], self.labels[indices])
+
+    def release(self) -> None:
+        """Let go of what of images on disk has been brought into memory (see `mapped.release`)."""
+        release(self.images)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,15 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.data._paths import os_errors, shown
+from numnist.data.mapped import MAPPED_FROM, chunks, map_file
 from numnist.errors import InputError
 from numnist.files import write_atomic
 
 MAX_BYTES = 2**31
-"""Most bytes of data that are read from one file: 45 times MNIST's training images, 4 times all of EMNIST.
+"""Most bytes of data that are read into memory: 45 times MNIST's training images, 4 times all of EMNIST.
 
-A plain file cannot hold more than it is large. A gzip file of 2 MB can: 2 GB of zeros.
+A plain file cannot hold more than it is large, and a large one of bytes is mapped, not read. A gzip file of
+2 MB can hold 2 GB of zeros.
 """
 
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -56,10 +58,11 @@ def read_idx(path: Path, *, max_bytes: int = MAX_BYTES) -> Array:
 
     with the data types 0x08 uint8, 0x09 int8, 0x0B int16, 0x0C int32, 0x0D float32, 0x0E float64.
 
-    Memory: one copy of the data. The size that the header promises is checked before anything of that size is
-    allocated: in a plain file against the file's size; a gzip file is unpacked piece by piece, up to one byte
-    more than was promised.
-    Returns: a writable array of the native byte order.
+    Memory: one copy of the data; but a plain file of `MAPPED_FROM` bytes or more, of type uint8 or int8,
+    stays on disk (see `map_file`), however large it is. The size that the header promises is checked before
+    anything of that size is allocated: in a plain file against the file's size; a gzip file is unpacked piece
+    by piece, up to one byte more than was promised.
+    Returns: an array of the native byte order, writable unless it is mapped.
     Raises: InputError, one line that names the file, when it cannot be read, is no IDX file, holds fewer or
             more bytes than it promises, promises more than `max_bytes`, or is corrupt gzip.
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", file formats.
@@ -72,7 +75,8 @@ def read_idx_file(path: Path, *, max_bytes: int = MAX_BYTES) -> IdxFile:
     """As `read_idx`, with the SHA-256 of what was read, taken from the memory that becomes the array."""
     header, data = _contents(path, max_bytes)
     digest = hashlib.sha256(header.raw)
-    digest.update(data)
+    for chunk in chunks(np.frombuffer(data, np.uint8)):
+        digest.update(chunk.data)
     return IdxFile(path, _as_array(header, data), len(header.raw) + len(data), digest.hexdigest())
 
 
@@ -163,8 +167,8 @@ class _Header(NamedTuple):
         return self.dtype.itemsize * math.prod(self.shape)
 
 
-def _contents(path: Path, max_bytes: int) -> tuple[_Header, bytearray]:
-    """Header and data of the file, in full agreement with each other."""
+def _contents(path: Path, max_bytes: int) -> tuple[_Header, bytearray | Array]:
+    """Header and data of the file, in full agreement with each other; a large one of bytes is mapped."""
     try:
         if path.is_dir():
             raise _NotIdxError("got a folder")
@@ -172,10 +176,15 @@ def _contents(path: Path, max_bytes: int) -> tuple[_Header, bytearray]:
             raise InputError(f"{shown(path)}: {'not a regular' if path.exists() else 'no such'} file")
         with path.open("rb") as file:
             stream = unpacked(file)
-            header = _read_header(stream, max_bytes)
+            header = _read_header(stream)
             promised = header.promised
+            is_mapped = stream is file and header.dtype.itemsize == 1 and promised >= MAPPED_FROM
+            if not is_mapped:
+                _check_promise(header, max_bytes)
             if stream is file:
                 _check_length(promised, os.fstat(file.fileno()).st_size - len(header.raw))
+            if is_mapped:
+                return header, map_file(file, len(header.raw), promised)
             data = _read_at_most(stream, promised + 1)
         _check_length(promised, len(data))
     except _NotIdxError as error:
@@ -189,7 +198,7 @@ def _contents(path: Path, max_bytes: int) -> tuple[_Header, bytearray]:
     return header, data
 
 
-def _read_header(stream: io.BufferedIOBase, max_bytes: int) -> _Header:
+def _read_header(stream: io.BufferedIOBase) -> _Header:
     magic = stream.read(4)
     if not magic:
         raise _NotIdxError("got an empty one")
@@ -206,13 +215,14 @@ def _read_header(stream: io.BufferedIOBase, max_bytes: int) -> _Header:
     if len(sizes) < 4 * rank:
         raise _NotIdxError(f"got one that ends within its header of {4 + 4 * rank} bytes")
     shape = tuple(np.frombuffer(sizes, ">u4").tolist())
-    header = _Header(magic + sizes, _DTYPES[code], shape)
+    return _Header(magic + sizes, _DTYPES[code], shape)
+
+
+def _check_promise(header: _Header, max_bytes: int) -> None:
     # A size of zero hides the others, which NumPy multiplies all the same.
-    if header.dtype.itemsize * math.prod(size or 1 for size in shape) > max_bytes:
-        raise _NotIdxError(
-            f"of at most {max_bytes:,} bytes of data, got one that promises {header.dtype.name} {shape}"
-        )
-    return header
+    if header.dtype.itemsize * math.prod(size or 1 for size in header.shape) > max_bytes:
+        promise = f"{header.dtype.name} {header.shape}"
+        raise _NotIdxError(f"of at most {max_bytes:,} bytes of data, got one that promises {promise}")
 
 
 def _read_at_most(stream: io.BufferedIOBase, limit: int) -> bytearray:
@@ -230,7 +240,7 @@ def _check_length(promised: int, there: int) -> None:
         raise _NotIdxError(f"got one with more than the {promised:,} bytes of data that its header promises")
 
 
-def _as_array(header: _Header, data: bytearray) -> Array:
+def _as_array(header: _Header, data: bytearray | Array) -> Array:
     """The array that lives in the memory of `data`, its bytes swapped in place where the machine needs it."""
     array = np.frombuffer(data, header.dtype).reshape(header.shape)
     if not array.dtype.isnative:

@@ -1,6 +1,6 @@
 """How a grey image becomes what the network sees."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -11,6 +11,9 @@ from numnist.arrays import Array, Shape
 from numnist.nn.checks import require_integer, require_number
 
 DIGITS = tuple("0123456789")
+
+PART = 1000
+"""Images that are measured at once: in float64 they take eight times what they do as bytes."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,27 @@ class Preprocess:
 
         Shapes: images (N, H, W), N >= 1.
         """
-        scale = 1 / 255 if images.dtype == np.uint8 else 1.0
-        mean = _mean(images, lambda part: part * scale)
-        std = sqrt(_mean(images, lambda part: np.square(part * scale - mean)))
-        if images.min() == images.max():
-            std = 1.0
-        return cls((images.shape[1], images.shape[2]), scale, mean, std, tuple(classes))
+        return cls.fit_parts(
+            lambda: (images[start : start + PART] for start in range(0, len(images), PART)), classes
+        )
+
+    @classmethod
+    def fit_parts(cls, parts: Callable[[], Iterable[Array]], classes: Sequence[str] = DIGITS) -> "Preprocess":
+        """`fit` on images that need not be in memory together.
+
+        parts: gives them, some at a time, whenever it is called; it is, twice.
+        """
+        n, total, low, high = 0, 0.0, np.inf, -np.inf
+        for part in parts():
+            scale = 1 / 255 if part.dtype == np.uint8 else 1.0
+            image_size: tuple[int, int] = part.shape[1:]
+            n += part.size
+            total += float((part.astype(np.float64) * scale).sum())
+            low, high = min(low, part.min()), max(high, part.max())
+        mean = total / n
+        squares = (np.square(part.astype(np.float64) * scale - mean).sum() for part in parts())
+        std = sqrt(sum(float(square) for square in squares) / n)
+        return cls(image_size, scale, mean, 1.0 if low == high else std, tuple(classes))
 
     def describe(self) -> dict[str, Any]:
         """The record as plain values."""
@@ -97,9 +115,3 @@ class Preprocess:
         values = dict(description)
         values["image_size"], values["classes"] = tuple(values["image_size"]), tuple(values["classes"])
         return cls(**values)
-
-
-def _mean(images: Array, of: Callable[[Array], Array]) -> float:
-    """Mean of a function of every grey value, in float64; in parts, since that is eight times a uint8."""
-    parts = (images[start : start + 1000].astype(np.float64) for start in range(0, len(images), 1000))
-    return sum(float(of(part).sum()) for part in parts) / images.size

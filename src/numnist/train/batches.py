@@ -8,6 +8,9 @@ from numnist.data import Augmentation, Split, batches, number_of_batches
 from numnist.nn import Preprocess
 from numnist.train.streams import Stream, generator
 
+RELEASE_EVERY = 64
+"""Batches after which what they brought into memory of images on disk is let go of."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
@@ -47,4 +50,6 @@ class TrainingImages:
             images = batch.images
             if not is_clean:
                 images = self.augmentation.apply(images, generator(self.seed, Stream.AUGMENTATION, step))
+            if step % RELEASE_EVERY == 0:
+                self.split.release()
             yield self.preprocess(images), batch.labels

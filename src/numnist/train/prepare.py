@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.data import Dataset, default_validation, split_validation
+from numnist.data import Dataset, Split, default_validation, split_validation
 from numnist.engine import make_executor, share_parameters
 from numnist.errors import InputError
 from numnist.nn import BatchNorm, Model, Preprocess, Sequential, Softmax, build
@@ -19,6 +21,9 @@ from numnist.train.config import Config
 from numnist.train.loop import Trainer
 from numnist.train.state import TrainState
 from numnist.train.streams import Stream, generator
+
+PART = 1000
+"""Images that are brought into memory at once to be measured."""
 
 OWN_NETWORK = "a network made in Python"
 """What the settings say of a network that no name and no file describes."""
@@ -80,7 +85,7 @@ def prepare(
 
     if network is not None:
         config = config.model_copy(update={"model": OWN_NETWORK})
-    model = new_model(config, train.images[trained], dataset.classes, network)
+    model = new_model(config, partial(_parts, train, trained), dataset.classes, network)
     if config.executor == "engine":
         share_parameters(model)
     images = TrainingImages(
@@ -120,14 +125,25 @@ def prepare(
     return Run(recipe, config, dataset, trainer, state, keep_best, tuple(callbacks))
 
 
-def new_model(config: Config, images: Array, classes: int, network: Sequential | None = None) -> Model:
+def _parts(split: Split, indices: Array) -> Iterator[Array]:
+    """The images at these indices, some at a time; those on disk are not kept in memory."""
+    for start in range(0, len(indices), PART):
+        yield split.images[indices[start : start + PART]]
+        split.release()
+
+
+def new_model(
+    config: Config, parts: Callable[[], Iterable[Array]], classes: int, network: Sequential | None = None
+) -> Model:
     """The model of these settings with fresh weights, fitted to the images that it will be trained on.
+
+    parts: gives these images, some at a time, as often as it is called.
 
     Raises: InputError when the images cannot be standardised or do not fit the network.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # Preprocess refuses what comes of it
         try:
-            preprocess = Preprocess.fit(images, [str(label) for label in range(classes)])
+            preprocess = Preprocess.fit_parts(parts, [str(label) for label in range(classes)])
         except ValueError as error:
             raise InputError(f"the training images cannot be standardised: {error}") from error
     try:

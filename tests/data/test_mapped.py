@@ -1,0 +1,100 @@
+"""Large files of images stay on disk, and nothing else differs."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numnist.arrays import Array
+from numnist.data import Split, idx, load_idx_dataset, mapped, read_idx, read_images, write_idx
+from numnist.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def small_files_are_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx, "MAPPED_FROM", 100)
+    monkeypatch.setattr(mapped, "CHUNK", 64)
+
+
+def images(n: int = 9) -> Array:
+    return np.random.default_rng(0).integers(0, 256, (n, 5, 4), np.uint8)
+
+
+def is_mapped(array: Array) -> bool:
+    return mapped._mapping(array) is not None
+
+
+@pytest.mark.parametrize(
+    ("n", "ending", "dtype", "expected"),
+    [
+        (9, "", np.uint8, True),
+        (9, "", np.int8, True),
+        (4, "", np.uint8, False),  # 80 bytes
+        (9, ".gz", np.uint8, False),
+        (9, "", np.float32, False),  # its bytes must be swapped
+    ],
+)
+def test_what_is_mapped(tmp_path: Path, n: int, ending: str, dtype: type, expected: bool) -> None:
+    array: Array = images(n).astype(dtype)
+    path = tmp_path / f"images{ending}"
+    write_idx(path, array)
+    found = read_idx(path)
+    assert is_mapped(found) is expected
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, array)
+    assert found.flags.writeable is not expected
+
+
+def test_the_record_of_a_mapped_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", images())
+    file = read_images(tmp_path / "images")
+    content = (tmp_path / "images").read_bytes()
+    assert (file.size, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_what_is_larger_than_may_be_read_is_mapped(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", images())
+    write_idx(tmp_path / "packed.gz", images())
+    assert is_mapped(read_idx(tmp_path / "images", max_bytes=50))
+    with pytest.raises(InputError, match="of at most 50 bytes of data"):
+        read_idx(tmp_path / "packed.gz", max_bytes=50)
+
+
+@pytest.mark.parametrize(("change", "words"), [(-1, "truncated"), (1, "more than")])
+def test_a_large_file_must_keep_its_promise(tmp_path: Path, change: int, words: str) -> None:
+    write_idx(tmp_path / "images", images())
+    content = (tmp_path / "images").read_bytes()
+    (tmp_path / "images").write_bytes(content[:change] if change < 0 else content + b"x")
+    with pytest.raises(InputError, match=words):
+        read_idx(tmp_path / "images")
+
+
+@given(indices=st.lists(st.integers(0, 8), max_size=20))
+def test_released_images_are_there_when_they_are_looked_at(
+    tmp_path_factory: pytest.TempPathFactory, indices: list[int]
+) -> None:
+    path = tmp_path_factory.mktemp("mapped") / "images"
+    write_idx(path, images())
+    split = Split(read_idx(path)[1:], np.zeros(8, np.int64))
+    assert is_mapped(split.images)
+    split.release()
+    chosen = np.array([i % 8 for i in indices], int)
+    taken = split.take(chosen)
+    split.release()
+    assert not is_mapped(taken.images)
+    np.testing.assert_array_equal(taken.images, images()[1:][chosen])
+    np.testing.assert_array_equal(split.images, images()[1:])
+    Split(images(), np.zeros(9, np.int64)).release()  # nothing to let go of
+
+
+def test_a_deleted_file_can_still_be_read(tmp_path: Path) -> None:
+    for name, array in (("i", images()), ("l", np.arange(9, dtype=np.uint8) % 3)):
+        write_idx(tmp_path / name, array)
+    dataset = load_idx_dataset(tmp_path / "i", tmp_path / "l")
+    (tmp_path / "i").unlink()
+    assert dataset.train is not None
+    dataset.train.release()
+    np.testing.assert_array_equal(dataset.train.images, images())
