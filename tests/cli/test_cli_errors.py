@@ -126,7 +126,7 @@ DATA = [
     ("{training} --test-images text --test-labels {test-labels}", "text: expected an IDX file"),
     ("{training} --test-images none --test-labels {test-labels}", "none: no such file"),
     ("{training} --test-images own --test-labels {test-labels}", "own: ", "folder"),
-    ("{training} --test-images bad/huge --test-labels {test-labels}", "bad/huge: ", "promises"),
+    ("{training} --test-images bad/huge --test-labels {test-labels}", "bad/huge: ", "bytes of data promised"),
     ("{training} --test-images bad/nan --test-labels {test-labels}", "bad/nan: ", "NaN"),
     ("{training} --test-images bad/wide --test-labels {test-labels}", "bad/wide: ", "8 x 8", "8 x 9"),
     ("{training} --test-images {test-labels} --test-labels {test}", "t10k-labels", "a file of labels?"),

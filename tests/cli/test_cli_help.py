@@ -9,7 +9,7 @@ import pytest
 from numnist import __version__
 from numnist.cli import COMMANDS
 from numnist.optim import OPTIMIZERS, SCHEDULES
-from numnist.train import Config, recipes
+from numnist.train import Config, recipe_words
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Numnist
@@ -79,10 +79,10 @@ def test_the_flags_of_a_table_name_the_kinds_that_have_them(numnist: "Numnist") 
 
 def test_the_recipes_are_named_and_the_examples_run(numnist: "Numnist") -> None:
     text = numnist.help("train")
-    assert f": {', '.join(recipes())}; unless given, quick" in " ".join(text.split())
+    assert f": {', '.join(recipe_words())}; unless given, quick" in " ".join(text.split())
     Path("my.toml").write_text("seed = 3")
     examples = re.findall(r"^    numnist (train .*)$", text, re.MULTILINE)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         small = ["--data", "own", "--model", "mlp:4", "--epochs", "1"]
         assert numnist(*example.split(), *small).status == 0

@@ -8,14 +8,14 @@ from numnist.engine import ExecutorName, make_executor
 from numnist.errors import InputError
 from numnist.nn import Executor, Model, load_model
 from numnist.predict import Predictor
-from numnist.predict.pretrained import PREFIX, pretrained
+from numnist.predict.pretrained import PREFIX, pretrained, pretrained_models
 
 FILE = "model.safetensors"
 
 TTA = "look at each image seven times, a little moved and turned, and average"
 REJECT = "the least probability that is taken for an answer"
 
-MODEL = "pretrained:cnn, a model file, the folder of a run, or the name of a run in runs/"
+MODEL = f"{', '.join(pretrained_models())}, a model file, the folder of a run, or the name of a run in runs/"
 """How a model can be named, for the help."""
 
 
@@ -34,7 +34,7 @@ def find_model(name: str) -> Path:
         raise InputError(f"{path}: there is no {FILE} in this folder")
     raise InputError(
         f"{name}: no such model: expected a file, the folder of a run, the name of a run in runs/, "
-        "or pretrained:cnn"
+        f"or {', '.join(pretrained_models())}"
     )
 
 
