@@ -17,7 +17,7 @@ from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
 from numnist.cli.models import MODEL, REJECT, TTA, find_model, open_predictor
-from numnist.data import Split
+from numnist.data import Dataset
 from numnist.engine import ExecutorName
 from numnist.errors import InputError
 from numnist.nn import Preprocess
@@ -60,8 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     predictor = open_predictor(flags.model, flags.tta, flags.reject, flags.executor, flags.threads)
     dataset = load_dataset(flags, ("test",))
     assert dataset.test is not None  # it was asked for
-    images, labels = [str(record.path) for record in dataset.files[-2:]] or [dataset.name] * 2
-    _check_fit(predictor.preprocess, dataset.test, images, labels)
+    check_fit(predictor.preprocess, dataset)
     tested = Tested(predictor.logits(dataset.test.images), dataset.test.labels, flags.reject)
     if flags.json_:
         print(json.dumps(_plain(tested)))  # noqa: T201
@@ -95,8 +94,11 @@ class Tested:
             self.answered = float(right[sure].mean())
 
 
-def _check_fit(preprocess: Preprocess, test: Split, images: str, labels: str) -> None:
-    """InputError naming the file when its images or labels are not what the model was made for."""
+def check_fit(preprocess: Preprocess, dataset: Dataset) -> None:
+    """InputError naming the file when the test images or labels are not what the model was made for."""
+    test = dataset.test
+    assert test is not None  # it was asked for
+    images, labels = [str(record.path) for record in dataset.files[-2:]] or [dataset.name] * 2
     if test.images.shape[1:] != preprocess.image_size:
         H, W = preprocess.image_size
         came = "x".join(map(str, test.images.shape[1:]))

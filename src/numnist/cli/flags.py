@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+from pydantic_settings.sources.types import _CliPositionalArg
 
 from numnist.cli.help import NO_VALUE, mend_help
 from numnist.errors import InputError, unknown
@@ -97,7 +98,10 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        flag = f"--{first['loc'][0]}".replace("_", "-")
+        name = str(first["loc"][0])
+        field = model.model_fields.get(name)
+        is_positional = field is not None and _CliPositionalArg in field.metadata
+        flag = name.upper() if is_positional else f"--{name}".replace("_", "-")
         raise InputError(f"{flag}: {wrong_value(first)}") from error
 
 

@@ -5,6 +5,12 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+SIGNED = "PuOr"
+"""Colour map for values of both signs: purple and orange, white between them."""
+
+LARGE = "viridis"
+"""Colour map for values from small to large."""
+
 RIGHT, WRONG, MUTED = "#0072B2", "#D55E00", "#999999"
 """Blue, vermilion and grey of a palette that the colour-blind tell apart.
 
