@@ -19,6 +19,7 @@ FILES = (
     "config.toml",
     "history.jsonl",
     "timing.jsonl",
+    "statistics.jsonl",
     "checkpoint.safetensors",
     "model.safetensors",
     "result.json",

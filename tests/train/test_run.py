@@ -142,7 +142,7 @@ def test_after_divergence_the_last_checkpoint_stands(tmp_path: Path, dataset: Da
     with pytest.raises(DivergenceError):
         run_in(tmp_path, dataset, Explode(), optim={"kind": "sgd", "lr": 0.1})
     assert {path.name for path in (tmp_path / "mlp-001").iterdir()} == {
-        "config.toml", "history.jsonl", "timing.jsonl", "checkpoint.safetensors",
+        "config.toml", "history.jsonl", "timing.jsonl", "statistics.jsonl", "checkpoint.safetensors",
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from numnist.train.prepare import Run
 from numnist.train.records import History, Timing
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import changed_settings, to_toml
+from numnist.train.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
         *run.callbacks,
         History(folder.file("history.jsonl")),
         Timing(folder.file("timing.jsonl")),
+        Statistics(folder.file("statistics.jsonl"), run.model, run.trainer.executor),
         Checkpoint(folder.file("checkpoint.safetensors"), run.identity, run.model, run.callbacks),
         *observers,
     ]

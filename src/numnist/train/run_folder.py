@@ -16,6 +16,7 @@ class RunFolder:
         "config.toml",
         "history.jsonl",
         "timing.jsonl",
+        "statistics.jsonl",
         "checkpoint.safetensors",
         "model.safetensors",
         "result.json",
