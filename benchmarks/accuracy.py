@@ -7,8 +7,8 @@ A recipe and seed that already has a row for the same settings is left out, so s
 and an interrupted campaign goes on where it stopped. Each run reads the test set once, and is never repeated
 to get a better figure. MNIST is looked for where `numnist train` looks.
 
-With --models DIR the models are kept, as DIR/RECIPE-SEED.safetensors; one that is missing there is made
-again, by a run that must end in the same number of errors and appends no row.
+With --models DIR the models are kept, as DIR/RECIPE-SEED.safetensors beside the rows of their runs; one that
+is missing there is made again, by a run that must end in the same number of errors and appends no row.
 
 With --validation 10000 so many images are held out, whatever the recipe says. Such a run is for choosing
 settings and for the temperature of the recipe's models: it does not read the test set, its row is in
@@ -129,9 +129,13 @@ def headline(recipe: str, seed: int, dataset: Dataset, code: str, models: Path |
         return
     row = measure(recipe, config, dataset, code, keep)
     if known and known[-1]["test_errors"] != row["test_errors"]:
+        if keep is not None:
+            keep.unlink()
         sys.exit(
             f"accuracy.py: {name}: {row['test_errors']} errors, and {known[-1]['test_errors']} in its row"
         )
+    if keep is not None:
+        keep.with_suffix(".json").write_text(json.dumps(row), encoding="utf-8")
     if not known:
         append(RUNS, row)
     print(f"{name}: {row['test_accuracy']:.2%} in {row['seconds']} s", flush=True)

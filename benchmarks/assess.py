@@ -24,6 +24,7 @@ from accuracy import (
     commit,
     environment,
     rows,
+    settings,
 )
 
 from numnist.arrays import Array
@@ -31,6 +32,7 @@ from numnist.data import Split, load_mnist, split_validation
 from numnist.nn import load_model
 from numnist.ops import log_softmax, softmax
 from numnist.predict import Predictor, reliability, selection
+from numnist.train import resolve
 
 ASSESSMENTS = RESULTS / "assessments.jsonl"
 
@@ -44,10 +46,15 @@ COVERAGES = (1.0, 0.995, 0.99, 0.98, 0.95, 0.9)
 HELD_OUT = 10_000
 
 
-def temperature(recipe: str) -> float:
-    """That of the recipe's run with held-out images; 1 where there was none."""
-    found = [row["temperature"] for row in rows(VALIDATION) if row["recipe"] == recipe]
-    return float(found[-1]) if found else 1.0
+def temperature(recipe: str) -> float | None:
+    """That of the recipe's run with seed 0 and held-out images, where there was one with its settings."""
+    held_out = resolve({"seed": 0, "validation": HELD_OUT}, recipe)[1]
+    found = [
+        row["temperature"]
+        for row in rows(VALIDATION)
+        if row["recipe"] == recipe and settings(row) == held_out
+    ]
+    return float(found[-1]) if found else None
 
 
 def nll(logits: Array, labels: Array) -> float:
@@ -56,14 +63,15 @@ def nll(logits: Array, labels: Array) -> float:
     return float(-log_p[np.arange(len(labels)), labels].mean())
 
 
-def seen(predictor: Predictor, split: Split, scale: float) -> dict[str, Any]:
-    """What a predictor makes of a split, its models at temperature 1 and at `scale`."""
+def seen(predictor: Predictor, split: Split, scale: float | None) -> dict[str, Any]:
+    """What a predictor makes of a split, its models at temperature 1 and at `scale`; None: at their own."""
     labels = split.labels
+    scales = [model.temperature if scale is None else scale for model in predictor.models]
     for model in predictor.models:
         model.temperature = 1.0
     raw = predictor.logits(split.images)
-    for model in predictor.models:
-        model.temperature = scale
+    for model, own in zip(predictor.models, scales, strict=True):
+        model.temperature = own
     logits = predictor.logits(split.images)
     p, p_raw = (softmax.forward(z.astype(np.float64))[0] for z in (logits, raw))
     wrong = np.flatnonzero(logits.argmax(axis=1) != labels)
@@ -71,7 +79,7 @@ def seen(predictor: Predictor, split: Split, scale: float) -> dict[str, Any]:
     return {
         "errors": len(wrong),
         "n": len(labels),
-        "temperature": scale,
+        "temperature": float(np.mean(scales)),
         "nll_raw": nll(raw, labels),
         "nll": nll(logits, labels),
         "ece_raw": reliability(p_raw, labels).expected_calibration_error,
@@ -108,7 +116,14 @@ def main() -> None:
                 load_model(arguments.models / f"{recipe}-{seed}{ending}.safetensors") for seed in members
             ]
             predictor = Predictor(*models, tta=arguments.tta)
-            row = {"recipe": recipe, "seeds": members, "tta": arguments.tta, "on": arguments.on}
+            plain = resolve({}, recipe)[1].plain()
+            row = {
+                "recipe": recipe,
+                "settings": plain,
+                "seeds": members,
+                "tta": arguments.tta,
+                "on": arguments.on,
+            }
             row |= seen(predictor, split, temperature(recipe))
             if arguments.on == "test":
                 row["disputed_errors"] = sum(mistake["index"] in DISPUTED for mistake in row["mistakes"])

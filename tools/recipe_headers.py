@@ -29,7 +29,7 @@ def header(runs: list[Row]) -> str:
     seconds = [run["seconds"] for run in runs]
     machine = runs[-1]["environment"]
     lines = [
-        f"{mean:.2f}{spread} % of the test set, mean and standard deviation of {n} runs",
+        f"{mean:.2f}{spread} % of the test set, mean and standard deviation of {n} run{'s' if n > 1 else ''}",
         f"(seeds {', '.join(str(run['seed']) for run in runs)}; "
         f"lowest {lowest:.2f}, highest {highest:.2f} %), {runs[0]['parameters']:,} parameters,",
         f"{statistics.median(seconds):.0f} s a run ({min(seconds):.0f} to {max(seconds):.0f} s), "

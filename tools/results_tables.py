@@ -4,15 +4,15 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from rows import Row, headline_runs, markdown, newest
+from rows import Row, headline_runs, is_current, markdown, newest
 
 from numnist.nn import build
 
-STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """97.5 % quantiles of Student's t distribution with 1, 2, ... degrees of freedom."""
 
 NORMAL = 1.960
-"""97.5 % quantile of the normal distribution."""
+"""97.5 % quantile of the normal distribution, which is nearly that of t with many degrees of freedom."""
 
 TEST_IMAGES = 10_000
 
@@ -22,7 +22,8 @@ def mean_interval(values: Sequence[float]) -> str:
     n = len(values)
     if n == 1:
         return "–"
-    half = STUDENT[n - 2] * statistics.stdev(values) / math.sqrt(n)
+    quantile = STUDENT[n - 2] if n - 2 < len(STUDENT) else NORMAL
+    half = quantile * statistics.stdev(values) / math.sqrt(n)
     return f"{statistics.mean(values) - half:.2f} to {statistics.mean(values) + half:.2f} %"
 
 
@@ -45,7 +46,11 @@ def percent(share: float, digits: int = 2) -> str:
 def assessments(on: str = "test") -> list[Row]:
     """The newest assessment of each model, and of each set of models, in the order of the recipes."""
     order = list(headline_runs())
-    found = [row for row in newest("assessments", "recipe", "seeds", "tta", "on") if row["on"] == on]
+    found = [
+        row
+        for row in newest("assessments", "recipe", "seeds", "tta", "on")
+        if row["on"] == on and row["recipe"] in order and is_current({**row, "seed": row["settings"]["seed"]})
+    ]
     return sorted(found, key=lambda row: (order.index(row["recipe"]), len(row["seeds"]), row["tta"]))
 
 
@@ -77,7 +82,7 @@ def cost_table() -> str:
             ]
         )
     headings = ("recipe", "parameters", "multiply-adds", "epochs", "a run", "runs", "mean accuracy")
-    return markdown((*headings, "95 % interval over seeds", "and over test sets"), lines)
+    return markdown((*headings, "95 % interval over seeds", "over images"), lines)
 
 
 def ensemble_table() -> str:
@@ -93,7 +98,7 @@ def ensemble_table() -> str:
         for row in assessments()
         if len(row["seeds"]) > 1 or row["tta"]
     ]
-    headings = ("asked together", "errors", "accuracy", "95 % interval over test sets", "undisputed errors")
+    headings = ("asked together", "errors", "accuracy", "95 % interval over images", "undisputed errors")
     return markdown(headings, lines)
 
 
@@ -176,7 +181,7 @@ def views_table() -> str:
     """What several views of each image do on validation: what decides whether they are used."""
     pairs: dict[str, dict[bool, Row]] = {}
     for row in assessments("validation"):
-        pairs.setdefault(f"`{row['recipe']}`", {})[row["tta"]] = row
+        pairs.setdefault(f"{name(row)} seed {row['seeds']}".replace(" with views", ""), {})[row["tta"]] = row
     lines = [
         [recipe, of[False]["errors"], of[True]["errors"], f"{of[False]['nll']:.4f}", f"{of[True]['nll']:.4f}"]
         for recipe, of in pairs.items()

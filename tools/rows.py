@@ -27,10 +27,15 @@ def newest(name: str, *keys: str) -> list[Row]:
     return list(found.values())
 
 
-def is_current(row: Row) -> bool:
-    """Whether a run had the settings that its recipe has now: others are history, and not in the tables."""
+def is_current(row: Row, *others: str) -> bool:
+    """Whether a run had the settings that its recipe has now: others are history, and not in the tables.
+
+    others: settings that may differ from the recipe's, as the seed may.
+    """
     # A setting that came later had its default then.
-    return resolve({"seed": row["seed"]}, row["recipe"])[1] == Config.model_validate(row["settings"])
+    settings = Config.model_validate(row["settings"])
+    given = {name: getattr(settings, name) for name in ("seed", *others)}
+    return resolve(given, row["recipe"])[1] == settings
 
 
 def headline_runs() -> dict[str, list[Row]]:

@@ -7,9 +7,10 @@ reached; its temperature is that of the recipe's run with held-out images (resul
 """
 
 import argparse
+import json
 from pathlib import Path
 
-from rows import ROOT, headline_runs, rows
+from rows import ROOT, is_current, rows
 
 from numnist.nn import load_model, load_notes, save_model
 
@@ -19,17 +20,18 @@ SEED = 0
 
 def ship(recipe: str, models: Path) -> None:
     """Write one model with its temperature and where it comes from."""
-    file = f"{recipe}-{SEED}.safetensors"
-    (run,) = (row for row in headline_runs()[recipe] if row["seed"] == SEED)
-    held_out = [row for row in rows("validation") if row["recipe"] == recipe]
-    model, notes = load_model(models / file), load_notes(models / file)
-    model.temperature = held_out[-1]["temperature"]
+    file = models / f"{recipe}-{SEED}.safetensors"
+    run = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    held_out = [row for row in rows("validation") if row["seed"] == SEED and is_current(row, "validation")]
+    (chosen,) = (row for row in held_out if row["recipe"] == recipe)
+    model, notes = load_model(file), load_notes(file)
+    model.temperature = chosen["temperature"]
+    held = f"{chosen['settings']['validation']:,} images held out"
     notes |= {
         "command": f"numnist train --recipe {recipe} --seed {SEED}",
         "commit": run["commit"],
         "test_accuracy": run["test_accuracy"],
-        "temperature_from": f"the same recipe and seed with {held_out[-1]['settings']['validation']:,} "
-        "images held out",
+        "temperature_from": f"the same recipe and seed with {held}",
     }
     path = SHIPPED / f"{recipe}.safetensors"
     save_model(model, path, notes)

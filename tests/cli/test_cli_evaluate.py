@@ -105,6 +105,13 @@ def test_several_models_and_views_are_tested_together(numnist: "Numnist", traine
     assert out.startswith(f"{trained}/model.safetensors + {trained.parent}/second/model.safetensors on idx\n")
 
 
+def test_paths_with_commas_and_brackets_are_paths(numnist: "Numnist", trained: Path) -> None:
+    for name in ("a,b", "[c]"):
+        shutil.copytree(trained, name)
+        assert numnist("evaluate", name, "--data", "own").status == 0
+    assert numnist("evaluate", "a,b", "[c]", "--data", "own").status == 0
+
+
 def test_answers_below_the_threshold_are_not_counted(numnist: "Numnist", trained: Path) -> None:
     predictor = Predictor.load(trained / "model.safetensors")
     p = predictor.probabilities(read_idx(Path("own/t10k-images-idx3-ubyte")))

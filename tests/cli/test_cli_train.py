@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -220,10 +221,13 @@ def test_an_ensemble_is_several_runs_and_one_test(numnist: "Numnist") -> None:
     assert seeds == [0, 1, 2]
     command = f"numnist evaluate {' '.join(map(str, folders))}"
     *_, together, again = ended.out.splitlines()
-    assert again == f"again: {command}"
+    assert again == f"again: {command} --data own"
     errors = json.loads(numnist(*command.split()[1:], "--data", "own", "--json").out)["errors"]
     assert together == f"all 3 together: test accuracy {1 - errors / 60:.2%} ({errors} errors in 60 images)"
 
     numnist(*line, "--seed", "3").refused("--seed: record-ensemble is several runs")
     numnist(*line, "--config", "my.toml").refused("--config: record-ensemble is several runs")
-    numnist(*line, "--name", "many").refused("runs/many-0: there is a run of this name")
+    shutil.rmtree("runs/many-0")
+    numnist(*line, "--name", "many").refused("runs/many-1: there is a run of this name")
+    assert not Path("runs/many-0").exists()  # it is noticed before anything is trained
+    numnist(*line, "--name", "a/b").refused("--name: expected letters")

@@ -90,6 +90,38 @@ def test_released_images_are_there_when_they_are_looked_at(
     Split(images(), np.zeros(9, np.int64)).release()  # nothing to let go of
 
 
+def test_where_nothing_can_be_mapped_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_idx(tmp_path / "images", images())
+
+    def fails(file: object, offset: int, size: int) -> Array:
+        raise OSError(19, "No such device")
+
+    monkeypatch.setattr(idx, "map_file", fails)
+    found = read_idx(tmp_path / "images")
+    assert not is_mapped(found)
+    np.testing.assert_array_equal(found, images())
+    with pytest.raises(InputError, match="of at most 50 bytes of data"):
+        read_idx(tmp_path / "images", max_bytes=50)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident")
+def test_what_is_released_takes_no_memory(tmp_path: Path) -> None:
+    def resident() -> int:
+        """Bytes of mapped files that are in memory."""
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("RssFile")).split()[1])
+
+    size = 2**25
+    write_idx(tmp_path / "images", np.ones((size // 1024, 32, 32), np.uint8))
+    split = Split(read_images(tmp_path / "images").array, np.zeros(size // 1024, np.int64))
+    before = resident()
+    assert split.images.sum() == size
+    looked_at = resident()
+    split.release()
+    assert looked_at - before > 0.9 * size
+    assert resident() - before < 0.1 * size
+
+
 def test_a_deleted_file_can_still_be_read(tmp_path: Path) -> None:
     for name, array in (("i", images()), ("l", np.arange(9, dtype=np.uint8) % 3)):
         write_idx(tmp_path / name, array)

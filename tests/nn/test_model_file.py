@@ -69,6 +69,15 @@ def test_the_temperature_comes_back(tmp_path: Path) -> None:
     assert load_model(tmp_path / "m.safetensors").temperature == 1.7
 
 
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), 1e-50, 1e50])
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, temperature: float) -> None:
+    model = some_model()
+    model.temperature = temperature
+    with pytest.raises(ValueError, match="expected temperature to be a number"):
+        save_model(model, tmp_path / "m.safetensors")
+    assert not (tmp_path / "m.safetensors").exists()
+
+
 def test_a_file_of_an_older_format_loads() -> None:
     path = Path(__file__).parent / "files" / "format-1.safetensors"
     model = load_model(path)

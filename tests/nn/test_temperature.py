@@ -14,7 +14,7 @@ def test_the_temperature_that_labels_were_drawn_with_is_found(true: float, seed:
     logits = rng.normal(0, 4, (4000, 5))
     p, _ = softmax.forward(logits / true)
     labels = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
-    assert fit_temperature(logits.astype(np.float32), labels) == pytest.approx(true, rel=0.12)
+    assert fit_temperature(logits.astype(np.float32), labels) == pytest.approx(true, rel=0.2)
 
 
 @given(seed=st.integers(0, 99))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numnist.data import Dataset
+from numnist.data import Dataset, default_validation, split_validation
 from numnist.errors import InputError
-from numnist.nn import Reference, load_model, load_notes
+from numnist.nn import Reference, fit_temperature, load_model, load_notes
 from numnist.train import (
     Callback,
     DivergenceError,
@@ -164,6 +164,27 @@ def test_a_validation_loss_that_is_not_finite_is_a_divergence(tmp_path: Path, da
     settings = {"optim": {"kind": "sgd", "lr": 1e35}, "schedule": {"kind": "constant"}, "batch_size": 1000}
     with pytest.raises(DivergenceError, match="on the validation images after epoch 1"):
         run_in(tmp_path, dataset, epochs=1, **settings)
+
+
+def test_the_temperature_is_that_of_the_validation_images(tmp_path: Path, dataset: Dataset) -> None:
+    settings = {"optim": {"kind": "sgd", "lr": 0.01}, "epochs": 1}  # so that there are mistakes
+    folder, outcome = run_in(tmp_path, dataset, **settings)
+    model = load_model(folder.file("model.safetensors"))
+    assert dataset.train is not None
+    assert dataset.test is not None
+    held_out = dataset.train.take(
+        split_validation(len(dataset.train), default_validation(len(dataset.train)))[1]
+    )
+    logits = Reference(model).predict(model.preprocess(held_out.images))
+    assert model.temperature == pytest.approx(fit_temperature(logits, held_out.labels), rel=1e-4)
+    assert abs(model.temperature - 1) > 0.05
+    assert json.loads(folder.file("result.json").read_text())["temperature"] == model.temperature
+    scaled = Reference(model).predict(model.preprocess(dataset.test.images)) / model.temperature
+    assert outcome.test is not None
+    assert outcome.test.loss == pytest.approx(Evaluation.of(scaled, dataset.test.labels).loss, rel=1e-4)
+
+    folder, _ = run_in(tmp_path, dataset, validation=0, **settings)
+    assert load_model(folder.file("model.safetensors")).temperature == 1
 
 
 def test_what_differs_from_the_recipe_is_said(tmp_path: Path, dataset: Dataset) -> None:

@@ -203,3 +203,13 @@ def test_recipes_say_only_what_they_mean_to_set() -> None:
         settings = recipe_settings(name)
         assert set(settings) <= set(Config.model_fields)
         assert tomllib.loads(to_toml(*resolve({}, name)))["recipe"] == name
+
+
+def test_a_recipe_of_several_runs_says_how_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('recipe = "record-ensemble"')
+    with pytest.raises(
+        InputError, match="record-ensemble is several runs: give it as numnist train --recipe"
+    ):
+        resolve({}, config=tmp_path / "my.toml")
+    with pytest.raises(InputError, match="did you mean 'record-ensemble'"):
+        resolve({}, "record-ensembel")

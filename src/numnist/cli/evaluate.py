@@ -146,11 +146,11 @@ def _show(tested: Tested, classes: Sequence[str], title: str) -> None:
         soft_wrap=True,
     )
     if tested.reject:
-        console.print(
-            f"at least {tested.reject:.1%} sure of {tested.coverage:.2%} of the images; accuracy on those "
-            + ("–" if math.isnan(tested.answered) else f"{tested.answered:.2%}"),
-            soft_wrap=True,
+        coverage, answered = (
+            "–" if math.isnan(share) else f"{share:.2%}" for share in (tested.coverage, tested.answered)
         )
+        sure = f"at least {100 * tested.reject:g} % sure of {coverage} of the images"
+        console.print(f"{sure}; accuracy on those {answered}", soft_wrap=True)
     console.print()
     table = _confusion_table(outcome, classes)
     unlimited = console.options.update(max_width=10**6)

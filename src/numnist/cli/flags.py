@@ -1,10 +1,11 @@
 """From a command line to plain values: pydantic-settings parses, what goes wrong becomes one line."""
 
+import json
 import re
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
@@ -62,13 +63,23 @@ class DataFlags(BaseModel):
     test_labels: Annotated[Path | None, Field(description="IDX file of your own")] = None
 
 
+class _Source(CliSettingsSource[Any]):
+    """Takes the words of a positional list as they are: paths may hold commas and brackets."""
+
+    def _merge_parsed_list(self, parsed_list: list[str], field_name: str) -> str:
+        field = self.settings_cls.model_fields.get(field_name)
+        if field is not None and _CliPositionalArg in field.metadata and get_origin(field.annotation) is list:
+            return json.dumps(parsed_list)
+        return super()._merge_parsed_list(parsed_list, field_name)
+
+
 def parse(flags: type[Flags], command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """The values given on the command line, by field, not yet validated; `--help` prints and exits.
 
     Raises: InputError naming the flag that is unknown, with the nearest known one, or that lacks its value.
     """
     flags.model_config["cli_prog_name"] = f"numnist {command}"
-    source = CliSettingsSource[Any](flags)
+    source = _Source(flags)
     parser: ArgumentParser = source.root_parser
     _mend_parser(parser)
     mend_help(parser, flags)

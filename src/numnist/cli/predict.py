@@ -1,6 +1,7 @@
 """`numnist predict`: what a model says of pictures."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,8 +128,8 @@ def _plain(reading: Reading, number: bool) -> dict[str, Any]:
         {
             "digit": digit.label,
             "rejected": digit.rejected,
-            "probability": digit.probability,
-            "probabilities": dict(digit.ranked()),
+            "probability": _finite(digit.probability),
+            "probabilities": {name: _finite(share) for name, share in digit.ranked()},
         }
         for digit in reading.digits
     ]
@@ -137,6 +138,11 @@ def _plain(reading: Reading, number: bool) -> dict[str, Any]:
         if number
         else {"file": reading.name, **digits[0]}
     )
+
+
+def _finite(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _drawn(image: Array) -> str:

@@ -1,5 +1,6 @@
 """`numnist train`: train a network, test it, save it."""
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ from pydantic import BaseModel, Field
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
+from numnist.cli.models import open_predictor
 from numnist.cli.progress import TrainingProgress
 from numnist.data import Dataset
 from numnist.errors import InputError
-from numnist.predict import Predictor
 from numnist.train import (
     Config,
     DivergenceError,
@@ -118,23 +119,29 @@ def _train_members(ensemble: Ensemble, given: dict[str, Any], options: TrainOpti
     for flag in ("seed", "config"):
         if flag in given or getattr(options, flag, None) is not None:
             raise InputError(f"--{flag}: {ensemble.name} is several runs, whose seeds and settings it names")
+    names = {seed: f"{options.name or ensemble.name}-{seed}" for seed in ensemble.seeds}
+    for name in () if options.force else names.values():  # now, and not when the first have been trained
+        RunFolder.require_free(options.runs, name)
     dataset = load_dataset(options, ("train", "test"), fall_back=True)
     folders = []
-    for seed in ensemble.seeds:
+    for seed, name in names.items():
         recipe, config = resolve({**given, "seed": seed}, ensemble.members)
-        name = f"{options.name or ensemble.name}-{seed}"
         status, folder = _train(recipe, config, dataset, options, name, time.perf_counter())
         if status:
             return status
         folders.append(folder.file("model.safetensors"))
-    predictor = Predictor.load(*folders, tta=ensemble.tta)
+    predictor = open_predictor(
+        list(map(str, folders)), ensemble.tta, executor=config.executor, threads=options.threads
+    )
     assert dataset.test is not None  # it was asked for
     together = Evaluation.of(predictor.logits(dataset.test.images), dataset.test.labels)
-    command = " ".join(["numnist evaluate", *(str(path.parent) for path in folders)])
+    command = ["numnist", "evaluate", *(str(path.parent) for path in folders)]
+    command += ["--tta"] if ensemble.tta else []
+    for name in ("dataset", "data", "test_images", "test_labels"):
+        if getattr(options, name) is not None:
+            command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     plain_console().print(
-        f"all {len(folders)} together: {_accuracy(together)}\n"
-        f"again: {command}{' --tta' if ensemble.tta else ''}",
-        soft_wrap=True,
+        f"all {len(folders)} together: {_accuracy(together)}\nagain: {shlex.join(command)}", soft_wrap=True
     )
     return 0
 

@@ -42,7 +42,8 @@ class Augmentation:
     shear: degrees; positive leans to the right like an italic.
     ..._probability: how likely an image is to be rotated (translated, ...) at all.
     horizontal_flip, vertical_flip: how likely left and right (top and bottom) are exchanged.
-    keep_ink: shift no further than leaves every pixel that is not 0 inside (see `within_margins`).
+    keep_ink: shift no further than leaves every pixel that is not 0 inside (see `within_margins`);
+    elastic deformation comes on top of that.
     elastic: standard deviation of a smooth displacement of each pixel, in pixels.
     elastic_smoothness: in pixels, of that displacement (see `elastic_displacement`).
     erasing: how likely a rectangle of the image is set to 0 (see `erase`).

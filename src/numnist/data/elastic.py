@@ -20,8 +20,8 @@ def elastic_displacement(
 
     with the knots t_p of a grid `smoothness` apart that reaches beyond the image on all sides. The paper
     smooths noise at every pixel with the same Gaussian; its waves are no shorter than that, so a knot for
-    each of them gives the same field from a thirtieth of the random numbers. As the rows of `a` have norm 1,
-    every pixel's displacement has the standard deviation that is asked for, at the border too.
+    each of them gives the same field, from fewer random numbers the smoother it is. As the rows of `a` have
+    norm 1, every pixel's displacement has the standard deviation that is asked for, at the border too.
 
     deviation: of each component, in pixels. smoothness: the Gaussian's standard deviation, in pixels.
     Shapes: size (H, W) -> (n, 2, H, W), float32.

@@ -14,7 +14,7 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.data._paths import os_errors, shown
-from numnist.data.mapped import MAPPED_FROM, chunks, map_file
+from numnist.data.mapped import MAPPED_FROM, chunks, expect_random, map_file
 from numnist.errors import InputError
 from numnist.files import write_atomic
 
@@ -75,8 +75,10 @@ def read_idx_file(path: Path, *, max_bytes: int = MAX_BYTES) -> IdxFile:
     """As `read_idx`, with the SHA-256 of what was read, taken from the memory that becomes the array."""
     header, data = _contents(path, max_bytes)
     digest = hashlib.sha256(header.raw)
-    for chunk in chunks(np.frombuffer(data, np.uint8)):
+    content = np.frombuffer(data, np.uint8)
+    for chunk in chunks(content):
         digest.update(chunk.data)
+    expect_random(content)
     return IdxFile(path, _as_array(header, data), len(header.raw) + len(data), digest.hexdigest())
 
 
@@ -184,7 +186,10 @@ def _contents(path: Path, max_bytes: int) -> tuple[_Header, bytearray | Array]:
             if stream is file:
                 _check_length(promised, os.fstat(file.fileno()).st_size - len(header.raw))
             if is_mapped:
-                return header, map_file(file, len(header.raw), promised)
+                try:
+                    return header, map_file(file, len(header.raw), promised)
+                except (OSError, ValueError):  # not every file system can; or it has just been cut short
+                    _check_promise(header, max_bytes)
             data = _read_at_most(stream, promised + 1)
         _check_length(promised, len(data))
     except _NotIdxError as error:

@@ -19,12 +19,20 @@ CHUNK = 2**24
 def map_file(file: Any, offset: int, size: int) -> Array:
     """`size` bytes of an open file from `offset` on, (size,) uint8, read-only.
 
-    The file must stay as it is while the array is used; it may be closed, and on most systems deleted.
+    The file must stay as it is while the array is used: where it is cut short meanwhile, the system ends the
+    process. It may be closed, and on most systems deleted.
+
+    Raises: OSError or ValueError where the file cannot be mapped.
     """
     mapping = mmap.mmap(file.fileno(), offset + size, access=mmap.ACCESS_READ)
-    if hasattr(mapping, "madvise"):
-        mapping.madvise(mmap.MADV_RANDOM)  # no reading ahead: batches are drawn from anywhere
     return np.frombuffer(mapping, np.uint8, size, offset)
+
+
+def expect_random(array: Array) -> None:
+    """Have nothing read ahead from now on, since batches are drawn from anywhere."""
+    mapping = _mapping(array)
+    if mapping is not None and hasattr(mapping, "madvise"):
+        mapping.madvise(mmap.MADV_RANDOM)
 
 
 def release(array: Array) -> None:

@@ -43,7 +43,7 @@ def save_model(model: Model, path: Path, notes: Mapping[str, Any] | None = None)
         "format": FORMAT,
         "layers": model.network.describe()["layers"],
         "preprocess": model.preprocess.describe(),
-        "temperature": model.temperature,
+        "temperature": _checked_temperature(float(model.temperature)),
         "notes": dict(notes or {}),
     }
     metadata = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -117,9 +117,13 @@ def _described(metadata: Mapping[str, str] | None) -> tuple[Any, Preprocess, flo
     description = _description(metadata)
     preprocess = Preprocess.from_description(description["preprocess"])
     network = network_from(description["layers"], preprocess.input_shape, len(preprocess.classes))
-    temperature = description.get("temperature", 1.0)
-    require_number("the description", "temperature", temperature, np.nextafter(0, 1), np.inf)
-    return network, preprocess, float(temperature)
+    return network, preprocess, _checked_temperature(description.get("temperature", 1.0))
+
+
+def _checked_temperature(temperature: Any) -> float:
+    """The temperature; ValueError unless it is a number that float32 can divide by."""
+    require_number("the description", "temperature", temperature, 1e-6, 1e6)
+    return float(temperature)
 
 
 def _check_tensors(file: Any, expected: Mapping[str, tuple[int, ...]]) -> None:

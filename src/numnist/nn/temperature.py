@@ -20,7 +20,7 @@ def fit_temperature(logits: Array, labels: Array) -> float:
 
     is convex in b, so its derivative has one zero, found by bisection. No label that is predicted changes.
     Where no image is mistaken the loss falls for ever, to the certainty of T = 0: then nothing is known of
-    how sure to be, and T is 1.
+    how sure to be, and T is 1; so it is for logits that are not finite.
 
     Shapes: logits (N, K), labels (N,) -> T, in `RANGE`.
     Raises: ValueError for no image.
@@ -28,7 +28,7 @@ def fit_temperature(logits: Array, labels: Array) -> float:
     """
     if len(logits) == 0:
         raise ValueError("fit_temperature: expected one image or more, got none")
-    if (logits.argmax(axis=1) == labels).all():
+    if (logits.argmax(axis=1) == labels).all() or not np.isfinite(logits).all():
         return 1.0
     z = logits.astype(np.float64)
     of_label = z[np.arange(len(z)), labels]

@@ -121,7 +121,8 @@ class Predictor:
         classes = self.preprocess.classes
         together = zip(images, self.probabilities(images), strict=True)
         return [
-            Prediction(image, probabilities, classes, bool(probabilities.max() < self.reject))
+            # `not >=`, so that NaN is rejected.
+            Prediction(image, probabilities, classes, not probabilities.max() >= self.reject)
             for image, probabilities in together
         ]
 
@@ -163,4 +164,5 @@ def _require_alike(first: Preprocess, other: Preprocess) -> None:
     for name in ("image_size", "classes", "takes_bytes"):
         ours, theirs = getattr(first, name), getattr(other, name)
         if ours != theirs:
-            raise ValueError(f"expected models of one kind of images, got {name} {ours} and {theirs}")
+            words = {"takes_bytes": "whether they take bytes:"}.get(name, name)
+            raise ValueError(f"expected models of one kind of images, got {words} {ours} and {theirs}")

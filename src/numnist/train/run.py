@@ -50,10 +50,12 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
     run.trainer.fit(run.state, config.epochs, callbacks)
     if not np.isfinite(run.model.parameters).all() or not np.isfinite(run.model.buffers).all():
         raise DivergenceError("the last steps left weights that are not finite: try a smaller --optim.lr")
-    _calibrate(run)
     save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
     if run.state.interrupted:
         return Outcome(run.state.stop, None)
+    if run.trainer.validation is not None:
+        _calibrate(run)
+        save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
     test = run.dataset.test
     assert test is not None  # `prepare` has seen to it
     logits = logits_of(run.trainer.executor, run.model.preprocess, test.images)
@@ -65,11 +67,11 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
 
 
 def _calibrate(run: Run) -> None:
-    """Learn from the validation images, where there are any, how sure the model should be."""
+    """Learn from the validation images how sure the model should be."""
     validation = run.trainer.validation
-    if validation is not None:
-        logits = logits_of(run.trainer.executor, run.model.preprocess, validation.images)
-        run.model.temperature = fit_temperature(logits, validation.labels)
+    assert validation is not None
+    logits = logits_of(run.trainer.executor, run.model.preprocess, validation.images)
+    run.model.temperature = fit_temperature(logits, validation.labels)
 
 
 def _provenance(run: Run) -> dict[str, Any]:

@@ -40,6 +40,16 @@ class RunFolder:
                 f"{error.filename or runs}: cannot make a folder for the run: {error.strerror}"
             ) from error
 
+    @classmethod
+    def require_free(cls, runs: Path, name: str) -> None:
+        """InputError where a run of this name could not be made without `force`."""
+        if not NAME.fullmatch(name):
+            raise InputError(f"--name: expected letters, digits, '.', '_' and '-', got {name!r}")
+        if (runs / name).exists():
+            raise InputError(
+                f"{runs / name}: there is a run of this name: choose another, or --force to replace it"
+            )
+
     @staticmethod
     def _unique(runs: Path, model: str) -> Path:
         """The first of cnn-001, cnn-002, ... that is not there; two runs at once get two."""

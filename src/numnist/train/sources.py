@@ -74,7 +74,9 @@ def resolve(flags: Settings, recipe: str | None = None, config: Path | None = No
     name = recipe or named or DEFAULT_RECIPE
     if name not in recipes():
         place = f"{config}: recipe" if recipe is None else "--recipe"
-        raise InputError(f"{place}: {unknown('recipe', name, recipes())}")
+        if name in recipe_words():
+            raise InputError(f"{place}: {name} is several runs: give it as numnist train --recipe {name}")
+        raise InputError(f"{place}: {unknown('recipe', name, recipe_words())}")
     settings = merge(merge(recipe_settings(name), from_file), flags)
     try:
         return name, Config.model_validate(settings)
