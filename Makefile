@@ -42,10 +42,10 @@ format: develop
 	@$(BIN)/ruff format .
 
 # The pins carry versions and hashes and no addresses, so they serve any index and any mirror.
-PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml
+PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml --extra view
 pins:
 	$(PIN) --group build -o requirements/run.txt
-	$(PIN) --extra view --group build --group test --group check -c requirements/run.txt -o requirements/develop.txt
+	$(PIN) --group build --group test --group check -c requirements/run.txt -o requirements/develop.txt
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -31,7 +31,7 @@ SETTLE = 1.0
 def trained(flags: list[str], interval: float) -> dict[str, Any]:
     """Run `numnist train` on MNIST: seconds, peak of memory in MB, and what result.json says."""
     with tempfile.TemporaryDirectory() as runs:
-        command = [sys.executable, "-m", "numnist", "train", "--dataset", "mnist", *flags]
+        command = [sys.executable, "-m", "numnist", "train", "--no-report", "--dataset", "mnist", *flags]
         started = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--runs", runs, "--name", "run"],

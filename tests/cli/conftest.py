@@ -17,7 +17,7 @@ from numnist.cli import main
 from numnist.data import write_idx
 
 COMMAND = (sys.executable, "-m", "numnist")
-TRAIN = ("train", "--data", "own", "--model", "mlp:8", "--epochs", "2", "--batch-size", "16")
+TRAIN = ("train", "--data", "own", "--model", "mlp:8", "--epochs", "2", "--batch-size", "16", "--no-report")
 
 
 @dataclass(frozen=True)

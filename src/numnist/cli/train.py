@@ -14,6 +14,7 @@ from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
 from numnist.cli.models import open_predictor
 from numnist.cli.progress import TrainingProgress
+from numnist.cli.report import EXTRA, FILE
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
@@ -41,6 +42,7 @@ class RunFlags(BaseModel):
     name: Annotated[str | None, Field(description="name of the run; unless given, a new one")] = None
     runs: Annotated[Path, Field(description="folder that holds the folders of the runs")] = Path("runs")
     force: Annotated[bool, Field(description="replace an existing run of this name")] = False
+    report: Annotated[bool, Field(description="write a page about the run at its end, report.html")] = True
     threads: Annotated[
         int | None,
         Field(ge=1, description="cores to use; unless given, all; any number gives the same result"),
@@ -108,7 +110,20 @@ def _train(
     lines.append(f"time {time.perf_counter() - started:.1f} s")
     lines += [f"wrote {path}" for path in folder.written()]
     console.print("\n".join(lines), soft_wrap=True)
+    if options.report and outcome.test is not None:
+        console.print(_report(folder, dataset), soft_wrap=True)
     return (130 if job.state.interrupted else 0), folder
+
+
+def _report(folder: RunFolder, dataset: Dataset) -> str:
+    """Write the page about the run; what to say of it. The model is saved by then, whatever happens here."""
+    try:
+        from numnist.view import RunRecord, write_report
+    except ImportError:
+        return f"no report: {EXTRA}"
+    path = folder.file(FILE)
+    write_report([RunRecord.load(folder.path)], path, dataset)
+    return f"wrote {path}"
 
 
 def _train_members(ensemble: Ensemble, given: dict[str, Any], options: TrainOptions) -> int:

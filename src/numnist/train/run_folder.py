@@ -20,6 +20,7 @@ class RunFolder:
         "checkpoint.safetensors",
         "model.safetensors",
         "result.json",
+        "report.html",
     )
 
     def __init__(self, runs: Path, name: str | None, model: str, force: bool = False) -> None:

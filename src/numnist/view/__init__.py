@@ -6,12 +6,16 @@ from numnist.view.figures import save_figure
 from numnist.view.filters import draw_filters
 from numnist.view.maps import draw_augmentations, draw_embedding, draw_saliency, principal_components
 from numnist.view.mistakes import draw_mistakes
+from numnist.view.report import MOST_RUNS, write_report
+from numnist.view.run_record import RunRecord
 from numnist.view.saliency import last_features, methods_for
 from numnist.view.trace import Stop, flat_layers, trace
 from numnist.view.trade import Point, draw_trade
 
 __all__ = [
+    "MOST_RUNS",
     "Point",
+    "RunRecord",
     "Stop",
     "draw_activations",
     "draw_augmentations",
@@ -27,4 +31,5 @@ __all__ = [
     "saliency",
     "save_figure",
     "trace",
+    "write_report",
 ]
