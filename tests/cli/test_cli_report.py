@@ -30,6 +30,16 @@ def test_several_runs_in_one_page(numnist: "Numnist", trained: Path) -> None:
     assert "<title>first, second</title>" in Path("both.html").read_text()
 
 
+def test_a_report_does_without_images_and_asks_nobody_for_them(
+    numnist: "Numnist", trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUMNIST_DATA", raising=False)
+    monkeypatch.setenv("NUMNIST_CACHE", "empty")
+    ended = numnist("report", "first")
+    assert (ended.status, ended.err) == (0, "")
+    assert "The test images are not at hand" in (trained / "report.html").read_text()
+
+
 def test_what_cannot_be_reported_is_said_in_a_line(numnist: "Numnist", trained: Path) -> None:
     numnist("report").refused("RUNS is missing")
     numnist("report", "nobody").refused("nobody: expected the folder of a run, got nothing")

@@ -19,10 +19,13 @@ FILES = {split: (f"{split}_images", f"{split}_labels") for split in ("train", "t
 """The flags that name a person's own files, by the split that they hold."""
 
 
-def load_dataset(flags: DataFlags, splits: Sequence[str], fall_back: bool = False) -> Dataset:
+def load_dataset(
+    flags: DataFlags, splits: Sequence[str], fall_back: bool = False, download: bool = True
+) -> Dataset:
     """The data set that the flags name, else MNIST from wherever it is.
 
-    fall_back: take built-in digits where MNIST is nowhere to be had and nobody insists on it.
+    fall_back: take built-in digits where MNIST is nowhere to be had and nobody insists on it. download: ask the
+    network for MNIST where it is not at hand.
     Raises: InputError for flags that exclude each other, for files that are missing or broken.
     """
     own = _own_files(flags, splits)
@@ -34,7 +37,9 @@ def load_dataset(flags: DataFlags, splits: Sequence[str], fall_back: bool = Fals
         dataset = load_idx_dataset(**own)
     else:
         try:
-            dataset = load_mnist(flags.data, splits=splits, report=_report, progress=download_progress)
+            dataset = load_mnist(
+                flags.data, splits=splits, download=download, report=_report, progress=download_progress
+            )
         except DataUnavailable as error:
             if not fall_back or flags.dataset == "mnist":
                 raise

@@ -57,7 +57,7 @@ def _images(flags: ReportFlags) -> Dataset | None:
     """The test images that the flags name, else MNIST if it is at hand; a report does without them."""
     named = any(getattr(flags, name) is not None for name in DataFlags.model_fields)
     try:
-        return load_dataset(flags, ("train", "test"))
+        return load_dataset(flags, ("train", "test"), download=named)
     except InputError:
         if named:
             raise

@@ -90,6 +90,9 @@ def line_chart(curves: Sequence[Curve], ylabel: str, xlabel: str = "epoch", log:
             )  # fmt: skip
         if log and all(value > 0 for curve in curves for value in curve.y):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
+            axes.tick_params(axis="y", which="minor", labelsize=7)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(curves) > 1:
