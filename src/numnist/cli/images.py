@@ -24,8 +24,8 @@ def load_dataset(
 ) -> Dataset:
     """The data set that the flags name, else MNIST from wherever it is.
 
-    fall_back: take built-in digits where MNIST is nowhere to be had and nobody insists on it. download: ask the
-    network for MNIST where it is not at hand.
+    fall_back: take built-in digits where MNIST is nowhere to be had and nobody insists on it. download: ask
+    the network for MNIST where it is not at hand.
     Raises: InputError for flags that exclude each other, for files that are missing or broken.
     """
     own = _own_files(flags, splits)
