@@ -45,7 +45,7 @@ format: develop
 PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml --extra view
 pins:
 	$(PIN) --group build -o requirements/run.txt
-	$(PIN) --group build --group test --group check -c requirements/run.txt -o requirements/develop.txt
+	$(PIN) --extra tensorboard --group build --group test --group check -c requirements/run.txt -o requirements/develop.txt
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

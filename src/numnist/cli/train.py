@@ -18,11 +18,13 @@ from numnist.cli.report import EXTRA, FILE
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
+    Callback,
     Config,
     DivergenceError,
     Ensemble,
     Evaluation,
     RunFolder,
+    TensorBoard,
     ensembles,
     prepare,
     recipe_words,
@@ -43,6 +45,9 @@ class RunFlags(BaseModel):
     runs: Annotated[Path, Field(description="folder that holds the folders of the runs")] = Path("runs")
     force: Annotated[bool, Field(description="replace an existing run of this name")] = False
     report: Annotated[bool, Field(description="write a page about the run at its end, report.html")] = True
+    tensorboard: Annotated[
+        Path | None, Field(description="folder for what TensorBoard shows, while the run goes on")
+    ] = None
     threads: Annotated[
         int | None,
         Field(ge=1, description="cores to use; unless given, all; any number gives the same result"),
@@ -95,9 +100,13 @@ def _train(
         f"recipe {recipe}, in {folder.path}",
         soft_wrap=True,
     )
+    watching: list[Callback] = []
+    if options.tensorboard is not None:
+        board = options.tensorboard / folder.path.name
+        watching.append(TensorBoard(board, job.model, job.trainer.executor))
     progress = TrainingProgress(console)
     try:
-        outcome = train(job, folder, [progress])
+        outcome = train(job, folder, [progress, *watching])
     except DivergenceError as error:
         print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
         return 1, folder

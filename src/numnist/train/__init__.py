@@ -13,6 +13,7 @@ from numnist.train.run_folder import RunFolder
 from numnist.train.sources import recipe_words, recipes, resolve
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
+from numnist.train.tensorboard import TensorBoard
 
 __all__ = [
     "Callback",
@@ -29,6 +30,7 @@ __all__ = [
     "RunFolder",
     "StepReport",
     "Stream",
+    "TensorBoard",
     "TrainState",
     "Trainer",
     "TrainingImages",
