@@ -46,7 +46,8 @@ def test_first_filters() -> None:
     model = Model(build("cnn", (1, 28, 28), 10), Preprocess()).initialise(np.random.default_rng(0))
     image = first_filters(model)
     assert image is not None
-    assert (image.shape, image.dtype) == ((1, 48, 16 * 48), np.uint8)
+    assert image.shape == (1, 48, 16 * 48)
+    assert image.dtype == np.uint8
     weight = model.named_parameters()["0.weight"][3, 0]
     shown = image[0, 4:40:8, 3 * 48 + 4 : 3 * 48 + 44 : 8].astype(float)
     assert np.corrcoef(shown.ravel(), weight.ravel())[0, 1] > 0.999
@@ -58,7 +59,7 @@ def test_what_goes_wrong_is_said_in_a_line(
 ) -> None:
     job = prepare(*resolve({"model": "mlp:8"}), dataset)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="^--tensorboard: "):
+    with pytest.raises(InputError, match=r"^--tensorboard: "):
         TensorBoard(tmp_path / "file", job.model, job.trainer.executor)
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(InputError, match=r'pip install "numnist\[tensorboard\]"'):

@@ -31,6 +31,7 @@ from numnist.train import (
     resolve,
     train,
 )
+from numnist.train.tensorboard import summary_writer
 
 
 class RunFlags(BaseModel):
@@ -93,6 +94,8 @@ def _train(
     """One run, what came of it printed; the exit status and where it is."""
     console = plain_console()
     job = prepare(recipe, config, dataset, threads=options.threads)
+    if options.tensorboard is not None:
+        summary_writer()  # where it is missing, that is said before there is a folder
     folder = RunFolder(options.runs, name, config.model, options.force)
     images, parameters = len(job.trainer.images), job.model.layout.size
     console.print(

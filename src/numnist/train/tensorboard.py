@@ -23,13 +23,10 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: Path, model: Model, executor: Executor) -> None:
         """Raises: InputError without tensorboardX, or where the folder cannot be written to."""
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise InputError('--tensorboard: it takes pip install "numnist[tensorboard]"') from error
+        writer = summary_writer()
         self.model, self.executor = model, executor
         try:
-            self._writer: Any = SummaryWriter(logdir=str(folder))
+            self._writer = writer(logdir=str(folder))
         except OSError as error:
             raise InputError(f"--tensorboard: {folder}: {error.strerror or error}") from error
 
@@ -57,6 +54,15 @@ class TensorBoard(Callback):
     def on_train_end(self, state: TrainState) -> None:
         """Close the file."""
         self._writer.close()
+
+
+def summary_writer() -> Any:
+    """tensorboardX's class of this name; InputError where it is not installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise InputError('--tensorboard: it takes pip install "numnist[tensorboard]"') from error
+    return SummaryWriter
 
 
 def first_filters(model: Model) -> Array | None:
