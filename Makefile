@@ -2,11 +2,12 @@
 #   make train    the environment, the data, a trained and tested CNN     (ARGS="--epochs 1" adds flags)
 #   make test     the environment for the tests, and the tests            (ARGS="-k conv" adds flags)
 #   make check    ruff and mypy --strict
+#   make docs     the documentation, in docs/_build
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help train test check format environment develop pins clean
+.PHONY: help train test check docs format environment develop pins clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +38,10 @@ check: develop
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs: develop
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "wrote docs/_build/index.html"
+
 format: develop
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -45,7 +50,7 @@ format: develop
 PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml --extra view
 pins:
 	$(PIN) --group build -o requirements/run.txt
-	$(PIN) --extra tensorboard --group build --group test --group check -c requirements/run.txt -o requirements/develop.txt
+	$(PIN) --extra tensorboard --group build --group test --group check --group docs -c requirements/run.txt -o requirements/develop.txt
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
