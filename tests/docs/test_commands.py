@@ -1,0 +1,76 @@
+"""Every command in the README and the guide is executed, in order, on a few built-in digits."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from numnist.data import export_idx, synthetic_dataset
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Numnist
+
+ROOT = Path(__file__).parents[2]
+SHORT = ("--limit", "240", "--epochs", "1", "--no-report")
+"""What training commands get in addition, so that they take seconds."""
+
+NOT_OURS = ("make ", "pip ", "python ")
+"""Beginnings of commands that other tests and CI run."""
+
+
+def commands(document: Path) -> list[str]:
+    """The lines of a document that begin with $, without their comments."""
+    text = document.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [line[2:].split("   #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if not line.startswith(NOT_OURS)]
+
+
+def toml_of(document: Path) -> str:
+    """The description of a network that stands in a document."""
+    text = document.read_text(encoding="utf-8")
+    return next(block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[layers]]" in block)
+
+
+def draw(path: str, text: str) -> None:
+    """A page with digits on it."""
+    image = Image.new("L", (90 * len(text) + 60, 160), 235)
+    ImageDraw.Draw(image).text((30, 20), text, fill=20, font=ImageFont.load_default(100))
+    image.save(path)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with all that the commands name, and no network."""
+    monkeypatch.chdir(tmp_path)
+    digits = synthetic_dataset(300, 60)
+    assert digits.train is not None
+    assert digits.test is not None
+    export_idx(digits.train, Path("mnist"), "train")
+    export_idx(digits.test, Path("mnist"), "t10k")
+    monkeypatch.setenv("NUMNIST_DATA", str(Path("mnist").absolute()))
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    for short, name in zip("abcd", names, strict=True):
+        Path(f"{short}.idx").write_bytes(Path(f"mnist/{name}-ubyte").read_bytes())
+    Path("my.toml").write_text("seed = 3")
+    draw("photo.jpg", "7")
+    draw("scan.png", "3054")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+def test_every_command_runs(numnist: "Numnist", scene: None, document: str) -> None:
+    Path("my-network.toml").write_text(toml_of(ROOT / document))
+    found = commands(ROOT / document)
+    assert len(found) > 10
+    if document == "README.md":  # it names a second run without showing how it came about
+        assert numnist("train", "--model", "linear", *SHORT, "--name", "other-run").status == 0
+    for line in found:
+        name, *arguments = shlex.split(line)
+        assert name == "numnist", line
+        extra = SHORT if arguments[:1] == ["train"] else ()
+        ended = numnist(*arguments, *extra)
+        assert ended.status == 0, f"{line}: {ended}"
