@@ -231,3 +231,13 @@ def test_an_ensemble_is_several_runs_and_one_test(numnist: "Numnist") -> None:
     numnist(*line, "--name", "many").refused("runs/many-1: there is a run of this name")
     assert not Path("runs/many-0").exists()  # it is noticed before anything is trained
     numnist(*line, "--name", "a/b").refused("--name: expected letters")
+
+
+def test_a_folder_for_tensorboard_that_cannot_be_leaves_no_run(numnist: "Numnist") -> None:
+    Path("afile").write_text("x")
+    numnist.train("--name", "first", "--tensorboard", "afile").refused("--tensorboard: afile: ")
+    assert not Path("runs/first").exists()
+    assert numnist.train("--name", "first", "--tensorboard", "board").status == 0
+    assert len(list(Path("board/first").iterdir())) == 1
+    assert numnist.train("--name", "first", "--tensorboard", "board", "--force").status == 0
+    assert len(list(Path("board/first").iterdir())) == 1

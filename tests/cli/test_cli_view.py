@@ -74,6 +74,12 @@ def test_what_cannot_be_drawn_is_said_in_a_line(numnist: "Numnist", trained: Pat
     numnist("view", "filters").refused("MODEL is missing")
     numnist("view", "filters", "first", "--out", "a.gif").refused("--out: expected a name ending in .png")
     numnist("view", "embedding", "nobody").refused("nobody: no such model")
+    numnist("view", "filters", "nobody").refused("nobody: no such model")
+    Path("noise").write_bytes(b"noise")
+    numnist("view", "filters", "noise").refused("noise: not a model that numnist can use")
+    numnist("view", "mistakes", "first", "--index", "3").refused("--index: mistakes takes none")
+    numnist("view", "activations", "first", "--index", "3,4").refused("--index: activations shows one image")
+    numnist("view", "saliency", "first", "--count", "3").refused("--count: saliency takes none")
     assert not list(Path().glob("*.png"))
 
 

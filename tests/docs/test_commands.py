@@ -1,5 +1,6 @@
 """Every command in the README and the guide is executed, in order, on a few built-in digits."""
 
+import doctest
 import re
 import shlex
 from pathlib import Path
@@ -32,7 +33,9 @@ def commands(document: Path) -> list[str]:
 def toml_of(document: Path) -> str:
     """The description of a network that stands in a document."""
     text = document.read_text(encoding="utf-8")
-    return next(block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[layers]]" in block)
+    return next(
+        str(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[layers]]" in block
+    )
 
 
 def draw(path: str, text: str) -> None:
@@ -74,3 +77,11 @@ def test_every_command_runs(numnist: "Numnist", scene: None, document: str) -> N
         extra = SHORT if arguments[:1] == ["train"] else ()
         ended = numnist(*arguments, *extra)
         assert ended.status == 0, f"{line}: {ended}"
+
+
+def test_the_python_of_the_guide_is_right() -> None:
+    failures, examples = doctest.testfile(
+        str(ROOT / "docs/guide.md"), module_relative=False, encoding="utf-8"
+    )
+    assert examples >= 5
+    assert failures == 0

@@ -10,7 +10,7 @@ from tensorboardX.proto import event_pb2
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.nn import Model, Preprocess, build
-from numnist.train import RunFolder, TensorBoard, prepare, resolve, train
+from numnist.train import DivergenceError, RunFolder, TensorBoard, prepare, resolve, train
 from numnist.train.tensorboard import EVERY, first_filters
 
 
@@ -40,6 +40,19 @@ def test_what_a_run_leaves(tmp_path: Path, dataset: Dataset) -> None:
     names = job.model.named_parameters()
     assert {tag for tag in points if tag.startswith("weights/")} == {f"weights/{name}" for name in names}
     assert points["gradients/1.weight"] == [1, 2]
+
+
+def test_a_run_that_diverges_says_so(tmp_path: Path, dataset: Dataset) -> None:
+    settings = {"model": "mlp:8", "epochs": 1, "validation": 0, "batch_size": 1000}
+    recipe, config = resolve(
+        {**settings, "optim": {"kind": "sgd", "lr": 1e39}, "schedule": {"kind": "constant"}}
+    )
+    job = prepare(recipe, config, dataset)
+    board = TensorBoard(tmp_path / "board", job.model, job.trainer.executor)
+    with pytest.raises(DivergenceError):
+        train(job, RunFolder(tmp_path, None, "mlp"), [board])
+    board.close()
+    assert events(tmp_path / "board")
 
 
 def test_first_filters() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from numnist.arrays import Array
 from numnist.data import Augmentation
-from numnist.nn import Model, Preprocess, build
+from numnist.nn import Model, Preprocess, build, network_from
 from numnist.view import (
     draw_activations,
     draw_augmentations,
@@ -68,6 +69,35 @@ def test_every_kind_of_model_is_drawn_and_the_same_each_time(tmp_path: Path, nam
     with Image.open(paths[0]) as image:
         assert np.asarray(image.convert("L")).std() > 5
         assert max(image.size) < 3000
+
+
+HEADLESS = [
+    {"type": "Conv2d", "out_channels": 3, "kernel_size": 8},
+    {"type": "Flatten"},
+]
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_network_that_ends_in_a_convolution_with_classes_that_look_like_formulas(
+    tmp_path: Path, drawing: str
+) -> None:
+    preprocess = Preprocess((8, 8), classes=("a$b$", "$\\frac$", "_c"))
+    shown = Model(network_from(HEADLESS, (1, 8, 8), 3), preprocess).initialise(np.random.default_rng(0))
+    save_figure(DRAWINGS[drawing](shown), tmp_path / "a.png")
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_text("old")
+
+    def fails(self: Figure, file: Any, **settings: Any) -> None:
+        file.write(b"half")
+        raise RuntimeError
+
+    monkeypatch.setattr(Figure, "savefig", fails)
+    with pytest.raises(RuntimeError):
+        save_figure(Figure(), path)
+    assert path.read_text() == "old"
 
 
 def test_filters_are_where_their_numbers_say() -> None:

@@ -77,6 +77,14 @@ def test_grad_cam_is_brought_to_the_size_of_the_image() -> None:
     np.testing.assert_allclose(np.diff(enlarged, axis=0), 0.5, rtol=1e-5)
 
 
+def test_what_is_normalised_away_does_not_count_in_grad_cam() -> None:
+    model, x = a_model(), image()
+    before = saliency.grad_cam(model, x, 1)
+    model.named_parameters()["0.bias"][...] += 5
+    model.named_buffers()["1.running_mean"][...] += 5
+    np.testing.assert_allclose(saliency.grad_cam(model, x, 1), before, rtol=1e-6, atol=1e-9)
+
+
 def test_occlusion_is_the_fall_of_the_logit() -> None:
     model, x, k = a_model(), image(), 3
     found = saliency.occlusion(model, x, k, side=3)

@@ -18,7 +18,6 @@ from numnist.cli.report import EXTRA, FILE
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
-    Callback,
     Config,
     DivergenceError,
     Ensemble,
@@ -94,8 +93,12 @@ def _train(
     """One run, what came of it printed; the exit status and where it is."""
     console = plain_console()
     job = prepare(recipe, config, dataset, threads=options.threads)
-    if options.tensorboard is not None:
-        summary_writer()  # where it is missing, that is said before there is a folder
+    if options.tensorboard is not None:  # what is wrong with it is said before there is a folder of the run
+        summary_writer()
+        try:
+            options.tensorboard.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--tensorboard: {options.tensorboard}: {error.strerror or error}") from error
     folder = RunFolder(options.runs, name, config.model, options.force)
     images, parameters = len(job.trainer.images), job.model.layout.size
     console.print(
@@ -103,18 +106,23 @@ def _train(
         f"recipe {recipe}, in {folder.path}",
         soft_wrap=True,
     )
-    watching: list[Callback] = []
+    board: TensorBoard | None = None
     if options.tensorboard is not None:
-        board = options.tensorboard / folder.path.name
-        watching.append(TensorBoard(board, job.model, job.trainer.executor))
+        place = options.tensorboard / folder.path.name
+        if options.force:
+            for old in place.glob("events.out.tfevents.*"):
+                old.unlink()
+        board = TensorBoard(place, job.model, job.trainer.executor)
     progress = TrainingProgress(console)
     try:
-        outcome = train(job, folder, [progress, *watching])
+        outcome = train(job, folder, [progress, *([board] if board else [])])
     except DivergenceError as error:
         print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
         return 1, folder
     finally:
         progress.close()
+        if board is not None:
+            board.close()
 
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
     if outcome.test is not None:
@@ -134,7 +142,10 @@ def _report(folder: RunFolder, dataset: Dataset) -> str:
     except ImportError:
         return f"no report: {EXTRA}"
     path = folder.file(FILE)
-    write_report([RunRecord.load(folder.path)], path, dataset)
+    try:
+        write_report([RunRecord.load(folder.path)], path, dataset)
+    except (OSError, ValueError) as error:
+        return f"no report: {error}"
     return f"wrote {path}"
 
 

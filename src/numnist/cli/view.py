@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["filters", "activations", "saliency", "mistakes", "embedding", "augmentations"]
 
+MOST_MISTAKES = 36
+
+ROWS = 8
+"""Images whose augmentation is shown."""
+
 MOST_EMBEDDED = 3000
 """Images of an embedding: more would hide each other."""
 
@@ -46,9 +51,11 @@ class ViewFlags(Flags, DataFlags):
     force: Annotated[bool, Field(description="replace an existing file")] = False
     index: Annotated[
         list[int] | None,
-        Field(description="which test images activations and saliency show; unless given, the first ones"),
+        Field(description="test images that activations (one) and saliency show; unless given, the first"),
     ] = None
-    count: Annotated[int, Field(ge=1, le=200, description="how many mistakes, or rows, at most")] = 36
+    count: Annotated[
+        int | None, Field(ge=1, le=200, description="how many mistakes at most; unless given, 36")
+    ] = None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,6 +64,12 @@ def run(arguments: Sequence[str]) -> int:
     out = flags.out or Path(f"{flags.kind}.png")
     if out.suffix not in (".png", ".svg"):
         raise InputError(f"--out: expected a name ending in .png or .svg, got {out}")
+    if flags.index is not None and flags.kind not in ("activations", "saliency"):
+        raise InputError(f"--index: {flags.kind} takes none")
+    if flags.index is not None and flags.kind == "activations" and len(flags.index) > 1:
+        raise InputError("--index: activations shows one image")
+    if flags.count is not None and flags.kind != "mistakes":
+        raise InputError(f"--count: {flags.kind} takes none")
     if out.exists() and not flags.force:
         raise InputError(f"{out}: exists: choose another with --out, or --force to replace it")
     try:
@@ -72,8 +85,9 @@ def run(arguments: Sequence[str]) -> int:
 def _filters(flags: ViewFlags) -> "Figure":
     from numnist.view import draw_filters
 
+    model = load_model(find_model(flags.model))
     try:
-        return draw_filters(load_model(find_model(flags.model)))
+        return draw_filters(model)
     except ValueError as error:
         raise InputError(f"{flags.model}: it has no convolution, and so no filters") from error
 
@@ -101,7 +115,7 @@ def _mistakes(flags: ViewFlags) -> "Figure":
     wrong = np.flatnonzero(p.argmax(axis=1) != test.labels)
     if len(wrong) == 0:
         raise InputError(f"{flags.model}: it makes no mistake on these images")
-    worst = wrong[np.argsort(p[wrong, test.labels[wrong]], kind="stable")][: flags.count]
+    worst = wrong[np.argsort(p[wrong, test.labels[wrong]], kind="stable")][: flags.count or MOST_MISTAKES]
     captions = [f"{i}" for i in worst]
     return draw_mistakes(
         test.images[worst], test.labels[worst], p[worst], predictor.preprocess.classes, captions
@@ -119,14 +133,20 @@ def _embedding(flags: ViewFlags) -> "Figure":
 def _augmentations(flags: ViewFlags) -> "Figure":
     from numnist.view import draw_augmentations
 
-    augmentation = _config(find_model(flags.model)).augment.build()
+    path = find_model(flags.model)
+    size = load_model(path).preprocess.image_size
+    augmentation = _config(path).augment.build()
     if augmentation.is_identity:
         raise InputError(f"{flags.model}: it was trained on images as they are, without augmentation")
     dataset = load_dataset(flags, ("train",))
     assert dataset.train is not None  # it was asked for
-    rows = _chosen(flags, dataset.train, min(flags.count, 8))
-    classes = [str(k) for k in range(dataset.classes)]
-    return draw_augmentations(augmentation, dataset.train.images[rows], dataset.train.labels[rows], classes)
+    if dataset.image_size != size:
+        came = f"{dataset.image_size[0]}x{dataset.image_size[1]}"
+        raise InputError(f"{flags.model}: trained on images of {size[0]}x{size[1]}, those at hand are {came}")
+    some = dataset.train.take(slice(ROWS))
+    return draw_augmentations(
+        augmentation, some.images, some.labels, [str(k) for k in range(dataset.classes)]
+    )
 
 
 DRAW: dict[str, Any] = {

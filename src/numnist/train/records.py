@@ -31,7 +31,7 @@ class Timing(Callback):
     """Writes timing.jsonl: everything that a clock produced, and nothing else.
 
     seconds of an epoch: from the end of the one before to its own; what of them passed behind its last step,
-    in validation and in writing, is validation_seconds.
+    in validation and in writing, is validation_seconds. images_per_second: while steps were taken.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,8 +53,9 @@ class Timing(Callback):
         """Append this epoch's time."""
         now = time.perf_counter()
         seconds = now - self.epoch_started
-        row = {"epoch": report.epoch, "seconds": seconds, "validation_seconds": now - self.last_step}
-        append_line(self.path, {**row, "images_per_second": self.images / seconds})
+        behind = now - self.last_step
+        row = {"epoch": report.epoch, "seconds": seconds, "validation_seconds": behind}
+        append_line(self.path, {**row, "images_per_second": self.images / max(seconds - behind, 1e-9)})
         self.epoch_started, self.images = now, 0
 
     def on_train_end(self, state: TrainState) -> None:

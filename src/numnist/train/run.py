@@ -42,9 +42,9 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
     callbacks = [
         *run.callbacks,
         History(folder.file("history.jsonl")),
-        Timing(folder.file("timing.jsonl")),
         Statistics(folder.file("statistics.jsonl"), run.model, run.trainer.executor),
         Checkpoint(folder.file("checkpoint.safetensors"), run.identity, run.model, run.callbacks),
+        Timing(folder.file("timing.jsonl")),  # behind those whose writing it counts
         *observers,
     ]
     run.trainer.fit(run.state, config.epochs, callbacks)

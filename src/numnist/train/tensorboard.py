@@ -45,7 +45,9 @@ class TensorBoard(Callback):
         gradients = self.model.layout.views(self.executor.gradient)
         for kind, arrays in (("weights", self.model.named_parameters()), ("gradients", gradients)):
             for name, array in arrays.items():
-                self._writer.add_histogram(f"{kind}/{name}", array, report.epoch)
+                finite = array[np.isfinite(array)]
+                if finite.size:
+                    self._writer.add_histogram(f"{kind}/{name}", finite, report.epoch)
         filters = first_filters(self.model)
         if filters is not None:
             self._writer.add_image("first filters", filters, report.epoch)
@@ -53,6 +55,10 @@ class TensorBoard(Callback):
 
     def on_train_end(self, state: TrainState) -> None:
         """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Write what is left and close the file; for a run that did not come to its end."""
         self._writer.close()
 
 

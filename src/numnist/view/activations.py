@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numnist.arrays import Array
 from numnist.nn import Flatten, Model
 from numnist.ops import softmax
-from numnist.view.figures import LARGE, MUTED, RIGHT
+from numnist.view.figures import LARGE, MUTED, RIGHT, plain
 from numnist.view.trace import Stop, trace
 
 MOST = 16
@@ -23,7 +23,8 @@ def draw_activations(model: Model, image: Array) -> Figure:
 
     Shapes: image (H, W) as the model was trained on.
     """
-    stops = [stop for stop in trace(model, image) if not isinstance(stop.layer, Flatten)]
+    *before, last = trace(model, image)
+    stops = [*(stop for stop in before if not isinstance(stop.layer, Flatten)), last]
     rows = len(stops) + 1
     figure = Figure(figsize=(13, 0.95 * rows + 1.3), dpi=110, layout="constrained")
     places = figure.add_gridspec(rows, MOST + 1)
@@ -55,7 +56,7 @@ def _name(axes: Axes, what: str, shape: tuple[int, ...]) -> None:
 def _draw_probabilities(axes: Axes, stop: Stop, classes: Sequence[str]) -> None:
     p = softmax.forward(stop.values[None].astype(np.float64))[0][0]
     axes.bar(range(len(p)), p, color=RIGHT)
-    axes.set_xticks(range(len(p)), classes, fontsize=7)
+    axes.set_xticks(range(len(p)), [plain(name) for name in classes], fontsize=7)
     axes.set_ylim(0, 1)
     axes.set_ylabel("probability", fontsize=7)
     axes.set_xlabel("class", fontsize=7)

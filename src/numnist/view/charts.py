@@ -1,7 +1,10 @@
 """Charts as SVG that takes its colours from the page around it, in light and dark."""
 
+import html
 import io
+import itertools
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +23,18 @@ INK, QUIET, GRID = "#010203", "#010204", "#010205"
 
 THEME = {INK: "var(--ink)", QUIET: "var(--quiet)", GRID: "var(--grid)"}
 
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""A colour for each run. Source: Okabe & Ito 2008, Color Universal Design."""
+LINES = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07A00", "#3A8FC7",
+    "#8C564B", "#7B5FB2", "#6B7A1E", "#C03A5B", "#2F8F8F", "#777777",
+)  # fmt: skip
+"""A colour for each run, dark enough for a light page and light enough for a dark one.
+
+The first four are of a palette that the colour-blind tell apart: Okabe & Ito 2008, Color Universal Design.
+"""
 
 STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "numnist",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -59,25 +69,38 @@ class Curve:
     dashed: bool = False
 
 
-def as_svg(figure: Figure) -> str:
-    """An <svg> element for a page: no fixed size, no fixed ink."""
+def as_svg(figure: Figure, label: str) -> str:
+    """An <svg> element for a page: no fixed size, no fixed ink.
+
+    label: what a screen reader says in its place.
+    """
     text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser draws the text
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     for token, variable in THEME.items():
         svg = svg.replace(token, variable)
     svg = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1 system-ui, sans-serif", svg)
-    return re.sub(
-        r'(<svg[^>]*?) width="[^"]*"',
-        r"\1",
-        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1),
-        count=1,
-    )
+    opening, rest = svg.split(">", 1)
+    opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
+    return f'{opening} role="img" aria-label="{html.escape(label)}">{rest}'
+
+
+def with_own_ids(page: str) -> str:
+    """A page whose charts have no id in common: each gets its number in front."""
+    number = itertools.count(1)
+
+    def one(chart: re.Match[str]) -> str:
+        own = f"chart{next(number)}-"
+        return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}", chart[0])
+
+    return re.sub(r"<svg.*?</svg>", one, page, flags=re.DOTALL)
 
 
 def line_chart(curves: Sequence[Curve], ylabel: str, xlabel: str = "epoch", log: bool = False) -> str:
-    """Curves over epochs, with a legend where there are several."""
+    """Curves over epochs, with a legend where they are of one run; of several the page says the colours."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.0), layout="constrained")
         axes = figure.subplots()
@@ -88,16 +111,16 @@ def line_chart(curves: Sequence[Curve], ylabel: str, xlabel: str = "epoch", log:
                 curve.x, curve.y, style, color=LINES[curve.run % len(LINES)], label=curve.label,
                 marker=marker, markersize=3, linewidth=1.6,
             )  # fmt: skip
-        if log and all(value > 0 for curve in curves for value in curve.y):
+        if log and any(value > 0 for curve in curves for value in curve.y):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
             axes.tick_params(axis="y", which="minor", labelsize=7)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if len(curves) > 1:
+        if len(curves) == 2 and curves[0].run == curves[1].run:
             axes.legend()
-        return as_svg(figure)
+        return as_svg(figure, f"{ylabel} by {xlabel}")
 
 
 def reliability_chart(found: Reliability) -> str:
@@ -117,7 +140,7 @@ def reliability_chart(found: Reliability) -> str:
         )
         axes.plot([0, 1], [0, 1], "--", color=QUIET, linewidth=1)
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-        return as_svg(figure)
+        return as_svg(figure, "accuracy by confidence")
 
 
 def spread_chart(rows: Sequence[dict[str, Spread]], names: Sequence[str], what: str) -> str:
@@ -136,7 +159,7 @@ def spread_chart(rows: Sequence[dict[str, Spread]], names: Sequence[str], what: 
             _spread(axes, [row[name] for row in rows], name)
         figure.supylabel(what, fontsize=9, color=INK)
         figure.supxlabel("epoch", fontsize=9, color=INK)
-        return as_svg(figure)
+        return as_svg(figure, f"histograms of {what}s by epoch, a panel for each of {', '.join(names)}")
 
 
 def _spread(axes: Axes, spreads: Sequence[Spread], name: str) -> None:
@@ -147,7 +170,7 @@ def _spread(axes: Axes, spreads: Sequence[Spread], name: str) -> None:
     bins = np.linspace(low, high, 41)
     image = np.stack([_rebinned(s, bins) for s in spreads], axis=1)
     axes.imshow(
-        np.ma.masked_equal(np.sqrt(image), 0), origin="lower", aspect="auto", cmap="viridis_r",
+        np.sqrt(image), origin="lower", aspect="auto", cmap="YlGnBu",  # on paper of its own, light and dark
         extent=(0.5, len(spreads) + 0.5, low, high), interpolation="nearest",
     )  # fmt: skip
     axes.set_title(name, fontsize=8, loc="left")

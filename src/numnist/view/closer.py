@@ -11,6 +11,7 @@ from PIL import Image
 from numnist.arrays import Array
 from numnist.data import Dataset, Split
 from numnist.nn import Conv2d, Model, ReLU
+from numnist.ops import softmax
 from numnist.predict import Predictor, reliability
 from numnist.train import Evaluation
 from numnist.view.charts import Curve, line_chart, reliability_chart, spread_chart
@@ -28,6 +29,9 @@ SHOWN_FILTERS = 32
 
 LOOKED_AT = 500
 """Images by which it is told which units never answer."""
+
+AT_ONCE = 50
+"""Images that go through the layers together."""
 
 TENSORS = 12
 """How many tensors' histograms are shown."""
@@ -54,15 +58,17 @@ def closer_look(record: RunRecord, dataset: Dataset | None) -> dict[str, Any]:
 
 def _fitting(record: RunRecord, model: Model, dataset: Dataset | None) -> Split | str:
     """The test images, or why there are none."""
+    if not record.result:
+        return "There is no result of a test, so nothing is shown that needs test images."
     if dataset is None or dataset.test is None:
         return "The test images are not at hand, so nothing is shown that needs images."
-    test = dataset.test
-    tested_on = record.result.get("dataset", {}).get("fingerprint", dataset.fingerprint)
+    test, preprocess = dataset.test, model.preprocess
     fits = (
-        test.images.shape[1:] == model.preprocess.image_size
-        and len(model.preprocess.classes) > test.labels.max()
+        test.images.shape[1:] == preprocess.image_size
+        and (test.images.dtype == np.uint8) == preprocess.takes_bytes
+        and len(preprocess.classes) > test.labels.max()
     )
-    if tested_on != dataset.fingerprint or not fits:
+    if record.result["dataset"]["fingerprint"] != dataset.fingerprint or not fits:
         name = dataset.name
         return f"The images at hand ({name}) are not those of this run: nothing is shown that needs images."
     return test
@@ -70,9 +76,9 @@ def _fitting(record: RunRecord, model: Model, dataset: Dataset | None) -> Split 
 
 def _on_images(model: Model, test: Split) -> dict[str, Any]:
     """Confusion, mistakes, reliability, feature maps and dead units."""
-    predictor = Predictor(model)
-    p = predictor.probabilities(test.images)
-    outcome = Evaluation.of(predictor.logits(test.images), test.labels)
+    logits = Predictor(model).logits(test.images)
+    p, _ = softmax.forward(logits)
+    outcome = Evaluation.of(logits, test.labels)
     wrong = np.flatnonzero(p.argmax(axis=1) != test.labels)
     worst = wrong[np.argsort(p[wrong, test.labels[wrong]], kind="stable")][:MISTAKES]
     classes = model.preprocess.classes
@@ -99,6 +105,7 @@ def _on_images(model: Model, test: Split) -> dict[str, Any]:
         "image": picture(255 - _bytes(test.images[0])),
         "maps": _maps(model, test.images[0]),
         "dead": _dead(model, test.images[:LOOKED_AT]),
+        "looked_at": min(LOOKED_AT, len(test)),
     }
 
 
@@ -154,15 +161,26 @@ def _dead(model: Model, images: Array) -> list[tuple[str, int, int]]:
 
     A unit is a channel behind a convolution, and a value behind a Linear.
     """
-    x = model.preprocess(images)
-    found = []
-    for number, layer in enumerate(flat_layers(model.network)):
-        x, _ = layer.forward(x, False, None)
-        if isinstance(layer, ReLU):
-            others = tuple(axis for axis in range(x.ndim) if axis != 1)
-            answered = np.asarray((x > 0).any(axis=others))
-            found.append((str(number), int((~answered).sum()), answered.size))
-    return found
+    positions = [
+        position for position, layer, _, _ in model.network.leaves(model.preprocess.input_shape)
+        if isinstance(layer, ReLU)
+    ]  # fmt: skip
+    answered: list[Array] = []
+    for start in range(0, len(images), AT_ONCE):
+        x = model.preprocess(images[start : start + AT_ONCE])
+        number = 0
+        for layer in flat_layers(model.network):
+            x, _ = layer.forward(x, False, None)
+            if isinstance(layer, ReLU):
+                did = np.asarray((x > 0).any(axis=tuple(axis for axis in range(x.ndim) if axis != 1)))
+                if start == 0:
+                    answered.append(did)
+                else:
+                    answered[number] |= did
+                number += 1
+    return [
+        (position, int((~did).sum()), did.size) for position, did in zip(positions, answered, strict=True)
+    ]
 
 
 def _spreads(record: RunRecord) -> list[tuple[str, str]]:
@@ -171,7 +189,8 @@ def _spreads(record: RunRecord) -> list[tuple[str, str]]:
     if not rows:
         return []
     names = [name for name in rows[0]["parameters"] if name.endswith("weight")][:TENSORS]
-    if not names or any(set(names) - set(row[kind]) for row in rows for kind in ("parameters", "gradients")):
+    kinds = [row[kind] for row in rows for kind in ("parameters", "gradients")]
+    if not names or any(name not in kind or not kind[name]["counts"] for kind in kinds for name in names):
         return []
     return [
         ("Weights", spread_chart([row["parameters"] for row in rows], names, "weight")),
@@ -181,17 +200,18 @@ def _spreads(record: RunRecord) -> list[tuple[str, str]]:
 
 def _timing(record: RunRecord) -> dict[str, Any] | None:
     """Where the time went."""
-    epochs = [row for row in record.timing if {"epoch", "seconds"} <= set(row)]
+    epochs = [row for row in record.timing if row["epoch"] is not None]
     if not epochs:
         return None
     seconds = [float(row["seconds"]) for row in epochs]
-    validation = sum(float(row.get("validation_seconds", 0)) for row in epochs)
+    validation = sum(float(row["validation_seconds"]) for row in epochs)
+    rates = [row["images_per_second"] for row in epochs if row["images_per_second"] is not None]
     curve = Curve("epoch", 0, [row["epoch"] for row in epochs], seconds)
     return {
         "chart": line_chart([curve], "seconds"),
         "steps": sum(seconds) - validation,
         "validation": validation,
-        "images_per_second": float(np.median([row.get("images_per_second", np.nan) for row in epochs])),
+        "images_per_second": float(np.median(rates)) if rates else None,
     }
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numnist.arrays import Array
 from numnist.data import Augmentation
 from numnist.nn import Model
-from numnist.view.figures import MUTED, SIGNED
+from numnist.view.figures import MUTED, SIGNED, plain
 from numnist.view.saliency import last_features, methods_for
 
 
@@ -29,7 +29,7 @@ def draw_saliency(model: Model, images: Array, predictions: Array) -> Figure:
         axes.set(xticks=[], yticks=[])
     for row, image, k in zip(grid, images, predictions, strict=True):
         row[0].imshow(image, cmap="gray_r", interpolation="nearest")
-        row[0].set_ylabel(f"why {classes[k]}?", fontsize=9)
+        row[0].set_ylabel(f"why {plain(classes[k])}?", fontsize=9)
         for axes, method in zip(row[1:], methods.values(), strict=True):
             values = method(model, image, int(k))
             largest = float(np.abs(values).max()) or 1.0
@@ -61,7 +61,7 @@ def principal_components(features: Array, count: int = 2) -> tuple[Array, Array]
 
 
 def draw_embedding(model: Model, images: Array, labels: Array) -> Figure:
-    """Images in the two main directions of the last layer's features, each drawn as its class.
+    """Images in the two main directions of the last layer's features: dots, and each class at its median.
 
     Shapes: images (N, H, W), labels (N,).
     """
@@ -76,7 +76,7 @@ def draw_embedding(model: Model, images: Array, labels: Array) -> Figure:
     for k in np.unique(labels):
         x, y = np.median(scores[labels == k], axis=0)
         box = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": colours[k], "linewidth": 2}
-        axes.text(x, y, classes[k], ha="center", va="center", fontsize=11, bbox=box)
+        axes.text(x, y, plain(classes[k]), ha="center", va="center", fontsize=11, bbox=box)
     for axis, share in zip("xy", shares, strict=True):
         number = "first" if axis == "x" else "second"
         axes.set(**{f"{axis}label": f"{number} principal component ({share:.0%} of the variance)"})
@@ -106,7 +106,7 @@ def draw_augmentations(
     columns = [images, *(augmentation.apply(images, rng) for _ in range(draws))]
     limits = Normalize(0, max(float(images.max()), 1e-9))
     for i, row in enumerate(grid):
-        row[0].set_ylabel(classes[int(labels[i])], fontsize=9, rotation=0, labelpad=9, va="center")
+        row[0].set_ylabel(plain(classes[int(labels[i])]), fontsize=9, rotation=0, labelpad=9, va="center")
         for axes, column in zip(row, columns, strict=True):
             axes.imshow(column[i], cmap="gray_r", norm=limits, interpolation="nearest")
     grid[0, 0].set_title("image", fontsize=9)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from numnist.arrays import Array
-from numnist.view.figures import MUTED, RIGHT, WRONG
+from numnist.view.figures import MUTED, RIGHT, WRONG, plain
 
 COLUMNS = 6
 SHOWN = 3
@@ -41,13 +41,13 @@ def draw_mistakes(
         picture, bars = grid[row, 2 * column], grid[row, 2 * column + 1]
         picture.imshow(images[i], cmap="gray_r", interpolation="nearest")
         if captions:
-            picture.set_title(captions[i], fontsize=7, color=MUTED, loc="left", pad=2)
+            picture.set_title(plain(captions[i]), fontsize=7, color=MUTED, loc="left", pad=2)
         named = _named(probabilities[i], int(labels[i]))
         positions = np.arange(len(named))
         colours = [RIGHT if k == labels[i] else WRONG for k in named]
         bars.barh(positions, probabilities[i][named], color=colours, height=0.7)
         for position, k in zip(positions, named, strict=True):
-            bars.text(-0.06, position, classes[k], ha="right", va="center", fontsize=8)
+            bars.text(-0.06, position, plain(classes[k]), ha="right", va="center", fontsize=8)
             bars.text(
                 probabilities[i][k] + 0.04, position, f"{probabilities[i][k]:.0%}", va="center", fontsize=6
             )

@@ -1,5 +1,6 @@
 """One HTML file that says what runs came to: no network, no other file."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numnist import __version__
 from numnist.data import Dataset
 from numnist.files import write_atomic
-from numnist.view.charts import LINES, Curve, line_chart
+from numnist.view.charts import LINES, Curve, line_chart, with_own_ids
 from numnist.view.closer import closer_look
 from numnist.view.run_record import RunRecord
 
@@ -36,7 +37,7 @@ def write_report(records: Sequence[RunRecord], out: Path, dataset: Dataset | Non
         runs=[_run(record, number, dataset) for number, record in enumerate(records)],
         charts=_charts(records),
     )
-    write_atomic(out, page)
+    write_atomic(out, with_own_ids(page))
 
 
 def _run(record: RunRecord, number: int, dataset: Dataset | None) -> dict[str, Any]:
@@ -73,12 +74,11 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _trained_on(result: dict[str, Any]) -> str | None:
-    images, data = result.get("trained_on", {}).get("images"), result.get("dataset", {}).get("name")
-    return f"{images:,} images of {data}" if images else None
+    return f"{result['trained_on']['images']:,} images of {result['dataset']['name']}" if result else None
 
 
 def _seconds(record: RunRecord) -> str | None:
-    seconds = sum(row.get("seconds", 0) for row in record.timing)
+    seconds = sum(row["seconds"] for row in record.timing)
     return f"{seconds:.1f} s" if seconds else None
 
 
@@ -104,7 +104,8 @@ def _charts(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
                     continue
                 epochs, values = zip(*points, strict=True)
                 if key.endswith("accuracy"):
-                    values = tuple(100 * (1 - value) for value in values)
+                    # No error at all has no place on a logarithmic axis: there is a gap.
+                    values = tuple(100 * (1 - value) if value < 1 else math.nan for value in values)
                 kind = "validation" if key.startswith("val") else "training"
                 label = (
                     f"{record.name}, {kind}"

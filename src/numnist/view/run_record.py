@@ -7,11 +7,75 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
 from numnist.errors import InputError
 from numnist.nn import Model, load_model
 
 T = TypeVar("T")
 Row = dict[str, Any]
+
+
+class Spread(BaseModel):
+    """One tensor in a row of statistics.jsonl."""
+
+    min: float
+    max: float
+    counts: list[int]
+
+
+class HistoryRow(BaseModel):
+    """What is read of a row of history.jsonl."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    lr: float
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+
+
+class TimingRow(BaseModel):
+    """What is read of a row of timing.jsonl, whose last one is of the whole run."""
+
+    epoch: int | None = None
+    seconds: float = 0.0
+    validation_seconds: float = 0.0
+    images_per_second: float | None = None
+
+
+class StatisticsRow(BaseModel):
+    """What is read of a row of statistics.jsonl."""
+
+    epoch: int
+    parameters: dict[str, Spread]
+    gradients: dict[str, Spread]
+
+
+class Data(BaseModel):
+    """What a result says of its data."""
+
+    name: str
+    fingerprint: str
+
+
+class TrainedOn(BaseModel):
+    """What a result says of the images that were trained on."""
+
+    images: int
+
+
+class Result(BaseModel):
+    """What is read of result.json."""
+
+    test_accuracy: float
+    test_errors: int
+    test_images: int
+    dataset: Data
+    trained_on: TrainedOn
+    recipe: str = ""
+    changed: list[str] = []
+    stopped: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +97,8 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """What the run is called: the name of its folder."""
-        return self.path.resolve().name
+        """What the run is called: the name of its folder, as far as it can be written."""
+        return self.path.resolve().name.encode("utf-8", "replace").decode()
 
     @classmethod
     def load(cls, path: Path) -> "RunRecord":
@@ -62,9 +126,9 @@ class RunRecord:
         record = cls(
             path,
             part("config.toml", lambda file: tomllib.loads(file.read_text(encoding="utf-8")), {}),
-            part("history.jsonl", lambda file: _rows(file, {"epoch", "train_loss", "train_accuracy"}), []),
-            part("timing.jsonl", lambda file: _rows(file, set()), []),
-            part("statistics.jsonl", lambda file: _rows(file, {"epoch", "parameters", "gradients"}), []),
+            part("history.jsonl", lambda file: _rows(file, HistoryRow), []),
+            part("timing.jsonl", lambda file: _rows(file, TimingRow), []),
+            part("statistics.jsonl", lambda file: _rows(file, StatisticsRow), []),
             part("result.json", _table, {}),
             part("model.safetensors", _model, None),
             problems,
@@ -74,7 +138,7 @@ class RunRecord:
         return record
 
 
-def _rows(file: Path, needed: set[str]) -> list[Row]:
+def _rows(file: Path, kind: type[BaseModel]) -> list[Row]:
     """The lines of a file; one that was cut off in writing is left out if it is the last."""
     lines = file.read_text(encoding="utf-8").splitlines()
     rows: list[Row] = []
@@ -85,17 +149,21 @@ def _rows(file: Path, needed: set[str]) -> list[Row]:
             if number == len(lines):
                 break
             raise ValueError(f"line {number} is not JSON") from None
-        if not isinstance(row, dict) or not needed <= set(row):
-            raise ValueError(f"line {number} is not a row of such a file")
-        rows.append(row)
+        rows.append(_checked(row, kind, f"line {number} is not a row of such a file"))
     return rows
 
 
 def _table(file: Path) -> Row:
     found = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(found, dict):
-        raise ValueError("expected an object")
-    return found
+    return _checked(found, Result, "it is not the result of a run")
+
+
+def _checked(found: Any, kind: type[BaseModel], complaint: str) -> Row:
+    """The values as they should be; ValueError with this complaint where they are not."""
+    try:
+        return kind.model_validate(found, strict=True).model_dump()
+    except ValidationError:
+        raise ValueError(complaint) from None
 
 
 def _model(file: Path) -> Model | None:

@@ -9,11 +9,14 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.data import resample_bilinear
-from numnist.nn import Conv2d, Linear, Model, Sequential
+from numnist.nn import BatchNorm, Conv2d, LeakyReLU, Model, ReLU, Sequential, Sigmoid, Tanh
 from numnist.view.trace import flat_layers
 
 STEPS = 64
-"""Points of the path that integrated gradients take: the sum is then right to about a per mille."""
+"""Points of the path that integrated gradients take: the sum is then right to a few per mille."""
+
+BATCH = 256
+"""Images that are looked at at once."""
 
 OCCLUDER = 5
 """Side of the square that is moved over the image, in pixels."""
@@ -48,7 +51,8 @@ def grad_cam(model: Model, image: Array, k: int) -> Array:
 
         w_c = mean over i,j of ∂z_k / ∂A[c,i,j]        s = max(0, sum over c of w_c A[c])
 
-    with A what comes out of the last convolution, brought to the image's size bilinearly.
+    with A the maps behind the last convolution and what directly follows it of normalisation and activation:
+    what is normalised away must not count. s is brought to the image's size bilinearly.
 
     Shapes: image (H, W) -> (H, W).
     Raises: ValueError for a model without a convolution.
@@ -58,7 +62,10 @@ def grad_cam(model: Model, image: Array, k: int) -> Array:
     last = max((i for i, layer in enumerate(layers) if isinstance(layer, Conv2d)), default=None)
     if last is None:
         raise ValueError("grad_cam: expected a model with a convolution")
-    front, back = Sequential(layers[: last + 1]), Sequential(layers[last + 1 :])
+    cut = last + 1
+    while cut < len(layers) and isinstance(layers[cut], BatchNorm | ReLU | LeakyReLU | Sigmoid | Tanh):
+        cut += 1
+    front, back = Sequential(layers[:cut]), Sequential(layers[cut:])
     A, _ = front.forward(model.preprocess(image[None]), False, None)
     logits, caches = back.forward(A, False, None)
     dA, _ = back.backward(_one_logit(logits, k), caches)
@@ -74,18 +81,16 @@ def occlusion(model: Model, image: Array, k: int, side: int = OCCLUDER) -> Array
     Source: Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2.
     """
     H, W = image.shape
-    rows = np.abs(np.arange(H)[:, None] - np.arange(H)) <= side // 2
-    columns = np.abs(np.arange(W)[:, None] - np.arange(W)) <= side // 2
-    hidden = rows[:, None, :, None] & columns[None, :, None, :]  # [i, j]: around pixel (i, j)
-    images = np.where(hidden.reshape(H * W, H, W), 0, image)
-    everything = np.concatenate([image[None], images])
-    logits = np.concatenate(
-        [
-            model.network.predict(model.preprocess(everything[start : start + 256]))
-            for start in range(0, len(everything), 256)
-        ]
-    )
-    return np.asarray((logits[0, k] - logits[1:, k]).reshape(H, W))
+    i, j = np.divmod(np.arange(H * W), W)
+    [[of_image]] = [model.network.predict(model.preprocess(image[None]))[:, k]]
+    falls = []
+    for start in range(0, H * W, BATCH):
+        part = slice(start, start + BATCH)
+        rows = np.abs(i[part, None] - np.arange(H)) <= side // 2
+        columns = np.abs(j[part, None] - np.arange(W)) <= side // 2
+        hidden = np.where(rows[:, :, None] & columns[:, None, :], 0, image)
+        falls.append(of_image - model.network.predict(model.preprocess(hidden))[:, k])
+    return np.concatenate(falls).reshape(H, W)
 
 
 METHODS: dict[str, Callable[[Model, Array, int], Array]] = {
@@ -104,21 +109,21 @@ def methods_for(model: Model) -> dict[str, Callable[[Model, Array, int], Array]]
 
 
 def last_features(model: Model, images: Array, batch: int = 512) -> Array:
-    """What the last Linear is given: the network's own description of each image.
+    """What the last layer with parameters is given: the network's own description of each image.
 
     Shapes: images (N, H, W) -> (N, F).
-    Raises: ValueError for a model without a Linear.
+    Raises: ValueError for a model without parameters.
     """
     layers = flat_layers(model.network)
-    last = max((i for i, layer in enumerate(layers) if isinstance(layer, Linear)), default=None)
+    last = max((i for i, layer in enumerate(layers) if layer.parameter_shapes()), default=None)
     if last is None:
-        raise ValueError("last_features: expected a model with a Linear")
+        raise ValueError("last_features: expected a model with parameters")
     front = Sequential(layers[:last])
     parts = [
         front.predict(model.preprocess(images[start : start + batch]))
         for start in range(0, len(images), batch)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts).reshape(len(images), -1)
 
 
 def _gradients(model: Model, images: Array, k: int) -> Array:
