@@ -11,7 +11,8 @@ arrays: an .npz file with x, y and the parameters and buffers of the model (see 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from turns import (
 )
 
 from numnist.arrays import Array
-from numnist.data import Augmentation, Split, load_idx_dataset
+from numnist.data import Augmentation, load_idx_dataset
 from numnist.engine import Engine
 from numnist.nn import Executor, Model, Preprocess, Reference, network_from
 from numnist.optim import Adam, Update
@@ -39,9 +40,6 @@ Job = dict[str, Any]
 
 RATE = 1e-3
 """Learning rate; it does not change how long a step takes."""
-
-PART = 1000
-"""Images that are measured at once."""
 
 GEMM = 2048
 """Side of the matrices whose product shows what the cores can do: they do not fit into the caches."""
@@ -103,13 +101,6 @@ def infer(job: Job) -> tuple[Turn, dict[str, Any]]:
     return warmed_up(lambda: sweep(engine.predict, x, size)), {"batch": size}
 
 
-def parts(split: Split) -> Iterator[Array]:
-    """The images, some at a time, and let go of again."""
-    for start in range(0, len(split), PART):
-        yield split.images[start : start + PART]
-        split.release()
-
-
 def training_set(job: Job) -> tuple[Turn, dict[str, Any]]:
     """Training on the images of an IDX file, in memory or on disk as in a run; what an image costs, in µs.
 
@@ -118,7 +109,7 @@ def training_set(job: Job) -> tuple[Turn, dict[str, Any]]:
     n, size = job["n"], job["batch"]
     split = load_idx_dataset(Path(job["images"]), Path(job["labels"])).train
     assert split is not None
-    preprocess = Preprocess.fit_parts(lambda: parts(split))
+    preprocess = Preprocess.fit_parts(partial(split.parts, np.arange(n)))
     batches = TrainingImages(split, np.arange(n), preprocess, Augmentation(), size, seed=0)
     model = new_model(job, preprocess)
     step, epochs = training_step(Engine(model, threads=job["threads"]), model), count()

@@ -1,7 +1,7 @@
 """Images with their labels, where they came from, and the split of the training set for validation."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,10 @@ from numnist.errors import InputError
 
 MAX_CLASSES = 2**16
 """Most classes of a data set: a network has an output for each, so one wild label would fill the memory."""
+
+
+PART = 1000
+"""Images that are looked at together where all of them are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,12 @@ class Split:
     def take(self, indices: Array | slice) -> "Split":
         """The examples at `indices`; a slice shares the memory, an array of indices copies."""
         return Split(self.images[indices], self.labels[indices])
+
+    def parts(self, indices: Array) -> Iterator[Array]:
+        """The images at `indices`, some at a time; those on disk are let go of again."""
+        for start in range(0, len(indices), PART):
+            yield self.images[indices[start : start + PART]]
+            self.release()
 
     def release(self) -> None:
         """Let go of what of images on disk has been brought into memory (see `mapped.release`)."""

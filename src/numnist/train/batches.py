@@ -11,8 +11,8 @@ from numnist.train.streams import Stream, generator
 RELEASE_EVERY = 64
 """Batches after which what they brought into memory of images on disk is let go of.
 
-The system brings in much around each image, and may take it back at any time. To let go more often costs
-time: every 4 batches took a seventh longer.
+The system brings in much around each image, and may take it back at any time; to let go more often costs
+time.
 """
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.data import Dataset, Split, default_validation, split_validation
+from numnist.data import Dataset, default_validation, split_validation
 from numnist.engine import make_executor, share_parameters
 from numnist.errors import InputError
 from numnist.nn import BatchNorm, Model, Preprocess, Sequential, Softmax, build
@@ -21,9 +21,6 @@ from numnist.train.config import Config
 from numnist.train.loop import Trainer
 from numnist.train.state import TrainState
 from numnist.train.streams import Stream, generator
-
-PART = 1000
-"""Images that are brought into memory at once to be measured."""
 
 OWN_NETWORK = "a network made in Python"
 """What the settings say of a network that no name and no file describes."""
@@ -85,7 +82,7 @@ def prepare(
 
     if network is not None:
         config = config.model_copy(update={"model": OWN_NETWORK})
-    model = new_model(config, partial(_parts, train, trained), dataset.classes, network)
+    model = new_model(config, partial(train.parts, trained), dataset.classes, network)
     if config.executor == "engine":
         share_parameters(model)
     images = TrainingImages(
@@ -123,13 +120,6 @@ def prepare(
     if config.plateau.patience:
         callbacks.append(ReduceOnPlateau(config.plateau.patience, config.plateau.factor))
     return Run(recipe, config, dataset, trainer, state, keep_best, tuple(callbacks))
-
-
-def _parts(split: Split, indices: Array) -> Iterator[Array]:
-    """The images at these indices, some at a time; those on disk are not kept in memory."""
-    for start in range(0, len(indices), PART):
-        yield split.images[indices[start : start + PART]]
-        split.release()
 
 
 def new_model(
