@@ -27,12 +27,11 @@ from accuracy import (
     settings,
 )
 
-from numnist.arrays import Array
 from numnist.data import Split, load_mnist, split_validation
 from numnist.nn import load_model
-from numnist.ops import log_softmax, softmax
+from numnist.ops import softmax
 from numnist.predict import Predictor, reliability, selection
-from numnist.train import resolve
+from numnist.train import Evaluation, resolve
 
 ASSESSMENTS = RESULTS / "assessments.jsonl"
 
@@ -57,12 +56,6 @@ def temperature(recipe: str) -> float | None:
     return float(found[-1]) if found else None
 
 
-def nll(logits: Array, labels: Array) -> float:
-    """Mean negative log-probability of the labels, in nats."""
-    log_p, _ = log_softmax.forward(logits.astype(np.float64))
-    return float(-log_p[np.arange(len(labels)), labels].mean())
-
-
 def seen(predictor: Predictor, split: Split, scale: float | None) -> dict[str, Any]:
     """What a predictor makes of a split, its models at temperature 1 and at `scale`; None: at their own."""
     labels = split.labels
@@ -80,8 +73,8 @@ def seen(predictor: Predictor, split: Split, scale: float | None) -> dict[str, A
         "errors": len(wrong),
         "n": len(labels),
         "temperature": float(np.mean(scales)),
-        "nll_raw": nll(raw, labels),
-        "nll": nll(logits, labels),
+        "nll_raw": Evaluation.of(raw, labels).loss,
+        "nll": Evaluation.of(logits, labels).loss,
         "ece_raw": reliability(p_raw, labels).expected_calibration_error,
         "ece": reliability(p, labels).expected_calibration_error,
         "coverage": [[share, *selected.at_coverage(share)] for share in COVERAGES],

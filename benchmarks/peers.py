@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import accuracy
 import numpy as np
 from accuracy import environment
 from process_memory import PeakMemory
@@ -270,5 +271,4 @@ def circumstances(
 def append(path: Path | None, row: Mapping[str, Any]) -> None:
     """Append a row, where there is a file for them."""
     if path is not None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        accuracy.append(path, row)
