@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
@@ -108,14 +107,13 @@ def _saliency(flags: ViewFlags) -> "Figure":
 
 
 def _mistakes(flags: ViewFlags) -> "Figure":
-    from numnist.view import draw_mistakes
+    from numnist.view import draw_mistakes, worst_mistakes
 
     predictor, test = _model_and_test(flags)
     p = predictor.probabilities(test.images)
-    wrong = np.flatnonzero(p.argmax(axis=1) != test.labels)
-    if len(wrong) == 0:
+    worst = worst_mistakes(p, test.labels, flags.count or MOST_MISTAKES)
+    if len(worst) == 0:
         raise InputError(f"{flags.model}: it makes no mistake on these images")
-    worst = wrong[np.argsort(p[wrong, test.labels[wrong]], kind="stable")][: flags.count or MOST_MISTAKES]
     captions = [f"{i}" for i in worst]
     return draw_mistakes(
         test.images[worst], test.labels[worst], p[worst], predictor.preprocess.classes, captions

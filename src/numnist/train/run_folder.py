@@ -31,8 +31,8 @@ class RunFolder:
         Raises: InputError when the name cannot be a folder's, when it is taken and not forced, or when the
                 folder cannot be made.
         """
-        if name is not None and not NAME.fullmatch(name):
-            raise InputError(f"--name: expected letters, digits, '.', '_' and '-', got {name!r}")
+        if name is not None:
+            _require_name(name)
         try:
             runs.mkdir(parents=True, exist_ok=True)
             self.path = self._unique(runs, model) if name is None else self._named(runs / name, force)
@@ -41,15 +41,12 @@ class RunFolder:
                 f"{error.filename or runs}: cannot make a folder for the run: {error.strerror}"
             ) from error
 
-    @classmethod
-    def require_free(cls, runs: Path, name: str) -> None:
+    @staticmethod
+    def require_free(runs: Path, name: str) -> None:
         """InputError where a run of this name could not be made without `force`."""
-        if not NAME.fullmatch(name):
-            raise InputError(f"--name: expected letters, digits, '.', '_' and '-', got {name!r}")
+        _require_name(name)
         if (runs / name).exists():
-            raise InputError(
-                f"{runs / name}: there is a run of this name: choose another, or --force to replace it"
-            )
+            raise _taken(runs / name)
 
     @staticmethod
     def _unique(runs: Path, model: str) -> Path:
@@ -71,9 +68,7 @@ class RunFolder:
             path.mkdir()
         except FileExistsError:
             if not force:
-                raise InputError(
-                    f"{path}: there is a run of this name: choose another, or --force to replace it"
-                ) from None
+                raise _taken(path) from None
             for name in self.FILES:
                 (path / name).unlink(missing_ok=True)
         return path
@@ -85,3 +80,12 @@ class RunFolder:
     def written(self) -> list[Path]:
         """The files that are there, in the order of `FILES`."""
         return [path for path in map(self.file, self.FILES) if path.exists()]
+
+
+def _require_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InputError(f"--name: expected letters, digits, '.', '_' and '-', got {name!r}")
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(f"{path}: there is a run of this name: choose another, or --force to replace it")

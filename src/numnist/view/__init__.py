@@ -5,7 +5,7 @@ from numnist.view.activations import draw_activations
 from numnist.view.figures import save_figure
 from numnist.view.filters import draw_filters
 from numnist.view.maps import draw_augmentations, draw_embedding, draw_saliency, principal_components
-from numnist.view.mistakes import draw_mistakes
+from numnist.view.mistakes import draw_mistakes, worst_mistakes
 from numnist.view.report import MOST_RUNS, write_report
 from numnist.view.run_record import RunRecord
 from numnist.view.saliency import last_features, methods_for
@@ -31,5 +31,6 @@ __all__ = [
     "saliency",
     "save_figure",
     "trace",
+    "worst_mistakes",
     "write_report",
 ]

@@ -16,6 +16,7 @@ from numnist.predict import Predictor, reliability
 from numnist.train import Evaluation
 from numnist.view.charts import Curve, line_chart, reliability_chart, spread_chart
 from numnist.view.figures import LARGE, SIGNED
+from numnist.view.mistakes import worst_mistakes
 from numnist.view.run_record import RunRecord
 from numnist.view.trace import flat_layers, trace
 
@@ -79,8 +80,7 @@ def _on_images(model: Model, test: Split) -> dict[str, Any]:
     logits = Predictor(model).logits(test.images)
     p, _ = softmax.forward(logits)
     outcome = Evaluation.of(logits, test.labels)
-    wrong = np.flatnonzero(p.argmax(axis=1) != test.labels)
-    worst = wrong[np.argsort(p[wrong, test.labels[wrong]], kind="stable")][:MISTAKES]
+    worst = worst_mistakes(p, test.labels, MISTAKES)
     classes = model.preprocess.classes
     found = reliability(p, test.labels)
     return {
@@ -99,7 +99,7 @@ def _on_images(model: Model, test: Split) -> dict[str, Any]:
             }
             for i in worst
         ],
-        "mistakes_in_all": len(wrong),
+        "mistakes_in_all": outcome.errors,
         "reliability": reliability_chart(found),
         "calibration_error": found.expected_calibration_error,
         "image": picture(255 - _bytes(test.images[0])),

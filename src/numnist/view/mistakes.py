@@ -13,6 +13,16 @@ SHOWN = 3
 """How many classes are named beside each image: the most probable ones, and the label."""
 
 
+def worst_mistakes(probabilities: Array, labels: Array, count: int) -> Array:
+    """The images taken for something else, those first whose label was held least probable; at most `count`.
+
+    Shapes: probabilities (N, K), labels (N,) -> indices.
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    order = np.argsort(probabilities[wrong, labels[wrong]], kind="stable")
+    return np.asarray(wrong[order][:count])
+
+
 def draw_mistakes(
     images: Array,
     labels: Array,
