@@ -19,6 +19,17 @@ def test_tables_and_headers_are_those_of_the_rows(script: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_links_between_files_lead_somewhere() -> None:
+    documents = [*ROOT.glob("*.md"), *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
+    links = [
+        (document.name, link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+        if "://" not in link and not (document.parent / link).exists()
+    ]
+    assert not links
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda path: path.name)
 def test_pins_have_hashes_and_no_addresses(path: Path) -> None:
     text = path.read_text()
