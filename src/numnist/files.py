@@ -3,6 +3,7 @@
 import os
 import tomllib
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     raise InputError(f"{path}: expected {what}: {reason}")
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
+def write_atomic(path: Path, content: bytes | str, keep: Path | None = None) -> None:
     """Write `content` to `path`: the old file or the whole new one, also after a crash or a power cut.
 
     The content goes to a temporary file in the same folder, is flushed to the disk, and takes the name in
     one step; then the folder is flushed, since the name lives there. Text is written as UTF-8.
 
-    Raises: OSError when the folder cannot be written or the disk is full; no temporary file is left behind.
+    keep: what a file that was there is called from then on, in the same folder. Between the two renamings
+    there is no file of the name `path`, and one of the name `keep`.
+    Raises: OSError that names `path`, when the folder cannot be written or the disk is full; no temporary
+            file is left behind.
     Source: POSIX.1-2017, rename() and fsync().
     """
     data = content.encode() if isinstance(content, str) else content
@@ -43,11 +47,24 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
+    except OSError as error:
+        _remove(temporary)
+        raise OSError(
+            error.errno, error.strerror, str(path)
+        ) from error  # a full disk names no file by itself
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
     _flush_folder(path.parent)
+
+
+def _remove(path: Path) -> None:
+    """Take a file away; where that cannot be, what came before is the error to be told."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -82,7 +82,10 @@ def test_the_recipes_are_named_and_the_examples_run(numnist: "Numnist") -> None:
     assert f": {', '.join(recipe_words())}; unless given, quick" in " ".join(text.split())
     Path("my.toml").write_text("seed = 3")
     examples = re.findall(r"^    numnist (train .*)$", text, re.MULTILINE)
-    assert len(examples) == 4
+    assert len(examples) == 5
+    assert (
+        numnist(*examples.pop(2).split()).err == "numnist: first: expected the folder of a run, got nothing\n"
+    )
     for example in examples:
         small = ["--data", "own", "--model", "mlp:4", "--epochs", "1"]
         assert numnist(*example.split(), *small).status == 0

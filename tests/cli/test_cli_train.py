@@ -11,7 +11,7 @@ import pytest
 
 from numnist.data import load_mnist, write_idx
 from numnist.nn import Reference, load_model
-from numnist.train import evaluate
+from numnist.train import RunFolder, evaluate
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Numnist
@@ -45,7 +45,7 @@ def test_a_run_prints_where_it_stands_and_what_it_wrote(numnist: "Numnist") -> N
     assert len(lines) == len(expected)
     for line, pattern in zip(lines, expected, strict=True):
         assert re.fullmatch(pattern, line)
-    assert {path.name for path in Path("runs/first").iterdir()} == set(FILES)
+    assert {path.name for path in Path("runs/first").iterdir()} == {*FILES, *RunFolder.INTERNAL}
 
 
 def test_the_result_says_what_was_trained_on_what_and_how_it_did(trained: Path) -> None:
@@ -119,7 +119,7 @@ def test_force_replaces_a_run_and_leaves_what_is_not_its_own(numnist: "Numnist",
     assert numnist.train("--name", "first", "--force", "--epochs", "1", "--model", "linear").status == 0
     assert len((trained / "history.jsonl").read_text().splitlines()) == 1
     assert json.loads((trained / "result.json").read_text())["model"] == "linear"
-    assert {path.name for path in trained.iterdir()} == {*FILES, "notes.txt"}
+    assert {path.name for path in trained.iterdir()} == {*FILES, "data.json", "notes.txt"}
 
 
 def test_a_description_of_a_model_trains_and_names_the_run(numnist: "Numnist") -> None:

@@ -98,12 +98,12 @@ def test_going_on_goes_on_from_the_weights_and_not_from_the_average(
 
     class Save(Callback):
         def on_epoch_end(self, state: TrainState, report: Any) -> None:
-            save_checkpoint(path, "", interrupted.model, state, ())
+            save_checkpoint(path, {}, interrupted.model, state, ())
             state.stop = "enough"
 
     interrupted, resumed = fresh(dataset, settings), fresh(dataset, settings)
     interrupted.trainer.fit(interrupted.state, 3, [Save()])
-    load_checkpoint(path, "", resumed.model, resumed.state, ())
+    load_checkpoint(path, {}, resumed.model, resumed.state, ())
     resumed.state.stop = ""
     resumed.trainer.fit(resumed.state, 3)
     for run in (halved, resumed):

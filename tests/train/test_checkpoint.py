@@ -1,6 +1,5 @@
 """Checkpoints: a run that goes on from one ends in the same bits as one that was never interrupted."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from numnist.train import (
     EpochReport,
     Run,
     TrainState,
+    checkpoint_file,
     load_checkpoint,
     prepare,
     resolve,
@@ -122,29 +122,38 @@ def test_the_same_state_gives_the_same_bytes(tmp_path: Path, dataset: Dataset) -
 
 
 def rewrite(path: Path, change: Any) -> None:
-    """Save the checkpoint again after a change of its values and arrays."""
+    """Save the checkpoint again after a change of its values and arrays, with its right checksum."""
     with safetensors.safe_open(path, framework="np") as file:
-        values = json.loads(file.metadata()["numnist-checkpoint"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
+    values = checkpoint_file.read_values(path)
     change(values, arrays)
-    path.write_bytes(safetensors.numpy.save(arrays, {"numnist-checkpoint": json.dumps(values)}))
+    checkpoint_file.write(path, path.with_name("old"), values, arrays)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda values, arrays: values.update(format=7), "expected format 1, got 7"),
+        (lambda values, arrays: values.update(format=7), "expected format 2, got '7'"),
         (lambda values, arrays: values.update(epoch="x"), "expected epoch to be a count, got 'x'"),
         (
             lambda values, arrays: values.update(optimizer_step=-1),
             "expected optimizer_step to be a count",
         ),
         (lambda values, arrays: values.update(lr_scale="1"), "expected lr_scale to be float, got '1'"),
-        (lambda values, arrays: values.update(report={"x": 1}), "unexpected keyword argument 'x'"),
+        (lambda values, arrays: values.update(report={"x": 1}), "expected the report of an epoch, got {'x'"),
+        (lambda values, arrays: values.update(partial=3), "expected the report of an epoch, got 3"),
+        (
+            lambda values, arrays: values.update(report={**EpochReport(1).saved(), "lr": "fast"}),
+            "expected lr of an epoch to be a number, got fast",
+        ),
+        (
+            lambda values, arrays: values.update(report={**EpochReport(1).saved(), "step": 0.5}),
+            "expected step of an epoch to be a number, got 0.5",
+        ),
         (lambda values, arrays: values.pop("epoch"), "values missing: epoch, unknown: none"),
         (lambda values, arrays: arrays.pop("optimizer.m"), "arrays missing: optimizer.m, unknown: none"),
         (lambda values, arrays: arrays.update(other=np.zeros(1)), "arrays missing: none, unknown: other"),
-        (lambda values, arrays: arrays.update(parameters=np.zeros(3)), "parameters: expected float32"),
+        (lambda values, arrays: arrays.update(parameters=np.zeros(3)), "parameters: expected F32"),
     ],
 )
 def test_another_content_is_named_and_changes_nothing(
@@ -164,21 +173,48 @@ def test_another_content_is_named_and_changes_nothing(
 def test_the_checkpoint_of_other_settings_is_refused(tmp_path: Path, dataset: Dataset) -> None:
     path = tmp_path / "checkpoint.safetensors"
     save(fresh(dataset), path)
-    for changed in (
-        {"seed": 1},
-        {"batch_size": 16},
-        {"label_smoothing": 0.1},
-        {"optim": {"kind": "momentum"}},
+    for changed, words in (
+        ({"seed": 1}, "settings.seed was 0 and is now 1"),
+        ({"batch_size": 16}, "settings.batch_size was 32 and is now 16"),
+        ({"label_smoothing": 0.1}, "settings.label_smoothing was 0.0 and is now 0.1"),
+        ({"optim": {"kind": "momentum"}}, "settings.optim.kind was adam and is now momentum"),
     ):
-        with pytest.raises(InputError, match="not a checkpoint of this run"):
+        with pytest.raises(InputError, match=f"not a checkpoint of this run: .*{words}"):
             load(fresh(dataset, **changed), path)
+    Path("own.toml").write_text(OWN.replace("rate = 0.2", "rate = 0.3"))
+    with pytest.raises(InputError, match=r"this run: network was [0-9a-f]{60}… and is now"):
+        load(fresh(dataset), path)
+    Path("own.toml").write_text(OWN)
     other_data = Dataset("bars", dataset.train, dataset.test, 3, "0" * 64, ())
-    with pytest.raises(InputError, match="expected identity"):
+    with pytest.raises(InputError, match=r"this run: data was f{60}… and is now 0{60}…"):
         load(fresh(other_data), path)
 
 
 def with_metadata(text: str) -> bytes:
-    return safetensors.numpy.save({"a": np.zeros(1)}, {"numnist-checkpoint": text})
+    return safetensors.numpy.save({"a": np.zeros(1)}, {"numnist-checkpoint": "0" * 64 + text})
+
+
+def test_every_flipped_bit_of_the_contents_is_noticed(tmp_path: Path, dataset: Dataset) -> None:
+    run, path = fresh(dataset), tmp_path / "checkpoint.safetensors"
+    save(run, path)
+    whole = path.read_bytes()
+    before = run.model.parameters.copy()
+    for place in np.linspace(0, len(whole) - 1, 150).astype(int):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="not a checkpoint of this run"):
+            load(run, path)
+    np.testing.assert_array_equal(run.model.parameters, before)
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, -1])
+def test_a_truncated_file_is_noticed(tmp_path: Path, dataset: Dataset, length: int) -> None:
+    run, path = fresh(dataset), tmp_path / "checkpoint.safetensors"
+    save(run, path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match="not a checkpoint of this run"):
+        load(run, path)
 
 
 DAMAGED = {

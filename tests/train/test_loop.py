@@ -187,7 +187,7 @@ def test_a_second_ctrl_c_ends_the_process_unless_it_is_the_first_passed_on(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, later: float, ends: bool
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("numnist.train.loop.time.monotonic", lambda: clock[-1])
+    monkeypatch.setattr("numnist.train.interrupts.time.monotonic", lambda: clock[-1])
 
     class Twice(Callback):
         def on_step_end(self, state: TrainState, report: StepReport) -> None:

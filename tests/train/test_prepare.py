@@ -25,6 +25,7 @@ from numnist.nn import (
 )
 from numnist.optim import Adam, Constant, Cosine, OneCycle, WarmUp
 from numnist.train import Run, Stream, generator, prepare, resolve
+from numnist.train.checkpoint import differences
 
 SETTINGS: dict[str, Any] = {"model": "mlp:8", "batch_size": 32, "epochs": 4}
 
@@ -231,4 +232,7 @@ def test_what_decides_a_runs_course_decides_its_identity(dataset: Dataset) -> No
     assert run_of(dataset).identity == same
     other_data = Dataset("bars", dataset.train, dataset.test, 3, "0" * 64, ())
     others = [run_of(dataset, seed=1), run_of(dataset, optim={"lr": 0.03}), run_of(other_data)]
-    assert len({same, *(run.identity for run in others)}) == 4
+    assert all(differences(same, run.identity) for run in others)
+    assert [differences(same, run.identity)[0].split()[0] for run in others] == [
+        "settings.seed", "settings.optim.lr", "data",
+    ]  # fmt: skip

@@ -26,6 +26,11 @@ from numnist.train import (
     resolve,
     train,
 )
+from numnist.train.records import History
+from numnist.train.statistics import Statistics
+
+ADDED = ("data.json", "report.html")
+"""What the command line adds to a run's files."""
 
 SETTINGS: dict[str, Any] = {"model": "mlp:8", "batch_size": 32, "epochs": 3}
 
@@ -44,9 +49,9 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def test_a_run_leaves_its_files_and_they_agree(tmp_path: Path, dataset: Dataset) -> None:
     folder, outcome = run_in(tmp_path, dataset)
-    files = [name for name in RunFolder.FILES if name != "report.html"]  # the command line adds that
+    files = [name for name in RunFolder.FILES if name not in ADDED]
     assert {path.name for path in folder.path.iterdir()} == set(files)
-    assert folder.written() == [folder.file(name) for name in files]
+    assert folder.written() == [folder.file(name) for name in files if name not in RunFolder.INTERNAL]
 
     result = json.loads(folder.file("result.json").read_text())
     assert outcome.test is not None
@@ -80,7 +85,7 @@ def test_the_model_file_is_the_tested_model(tmp_path: Path, dataset: Dataset) ->
 
 def test_one_seed_gives_one_set_of_bytes_but_for_the_clocks(tmp_path: Path, dataset: Dataset) -> None:
     folders = [run_in(tmp_path, dataset, augment={"shear": 5})[0] for _ in range(2)]
-    for name in set(RunFolder.FILES) - {"timing.jsonl", "report.html"}:
+    for name in set(RunFolder.FILES) - {"timing.jsonl", *ADDED}:
         assert folders[0].file(name).read_bytes() == folders[1].file(name).read_bytes(), name
     assert all(folder.path.name not in folder.file("result.json").read_text() for folder in folders)
 
@@ -210,7 +215,9 @@ def test_ctrl_c_in_the_last_step_of_an_epoch_completes_it(tmp_path: Path, datase
 def test_the_runs_checkpoint_holds_its_callbacks(tmp_path: Path, dataset: Dataset) -> None:
     folder, _ = run_in(tmp_path, dataset, keep_best=True)
     job = prepare(*resolve({**SETTINGS, "keep_best": True}), dataset)
-    load_checkpoint(folder.file("checkpoint.safetensors"), job.identity, job.model, job.state, job.callbacks)
+    statistics = Statistics(folder.file("statistics.jsonl"), job.model, job.trainer.executor)
+    callbacks = [*job.callbacks, History(folder.file("history.jsonl")), statistics]
+    load_checkpoint(folder.file("checkpoint.safetensors"), job.identity, job.model, job.state, callbacks)
     assert job.keep_best is not None
     assert job.keep_best.best == json.loads(folder.file("result.json").read_text())["val_accuracy"]
     assert (job.state.epoch, job.state.step) == (3, 21)

@@ -1,5 +1,6 @@
 """Finding the images that a command is to work on."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from numnist.data import (
     synthetic_dataset,
 )
 from numnist.errors import InputError
+from numnist.train import RunFolder
 
 FILES = {split: (f"{split}_images", f"{split}_labels") for split in ("train", "test")}
 """The flags that name a person's own files, by the split that they hold."""
@@ -48,6 +50,28 @@ def load_dataset(
     if flags.dataset == "mnist" and dataset.name != "mnist":
         raise InputError(f"--dataset: expected MNIST, but {dataset.files[0].path} has other contents")
     return dataset
+
+
+def data_flags(flags: DataFlags) -> str:
+    """The flags that named the data, as data.json in a run's folder holds them for `--resume`."""
+    given = {name: getattr(flags, name) for name in DataFlags.model_fields}
+    whole = {name: str(path.absolute()) for name, path in given.items() if isinstance(path, Path)}
+    return json.dumps(({"dataset": flags.dataset} if flags.dataset else {}) | whole, sort_keys=True) + "\n"
+
+
+def remembered_data(folder: RunFolder, flags: DataFlags) -> DataFlags:
+    """The flags that were given when a run began; those given now, if there are any, instead of them.
+
+    Raises: InputError naming data.json where it is damaged.
+    """
+    path = folder.file("data.json")
+    if any(getattr(flags, name) is not None for name in DataFlags.model_fields) or not path.exists():
+        return flags
+    try:
+        found = DataFlags.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        raise InputError(f"{path}: damaged: name the data by flags, as when the run began") from None
+    return found
 
 
 def _own_files(flags: DataFlags, splits: Sequence[str]) -> dict[str, Path]:

@@ -24,6 +24,10 @@ class TrainingProgress(Callback):
         self.images = 0
         self.epoch_started = 0.0
 
+    def on_warning(self, words: str) -> None:
+        """One line that stays."""
+        self.console.print(words, soft_wrap=True)
+
     def on_train_begin(self, state: TrainState, steps_per_epoch: int, epochs: int) -> None:
         """Draw the bar, if this is a terminal."""
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch

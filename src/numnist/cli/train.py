@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
-from numnist.cli.images import load_dataset
+from numnist.cli.images import data_flags, load_dataset, remembered_data
 from numnist.cli.models import open_predictor
 from numnist.cli.progress import TrainingProgress
 from numnist.cli.report import EXTRA, FILE
@@ -28,9 +28,13 @@ from numnist.train import (
     prepare,
     recipe_words,
     resolve,
+    to_toml,
     train,
 )
 from numnist.train.tensorboard import summary_writer
+
+STATUS = {"interrupted": 130, "terminated": 143}
+"""Exit status of a run that a signal has stopped: 128 and its number, as shells have it."""
 
 
 class RunFlags(BaseModel):
@@ -43,6 +47,13 @@ class RunFlags(BaseModel):
     config: Annotated[Path | None, Field(description="TOML file of settings, over the recipe's")] = None
     name: Annotated[str | None, Field(description="name of the run; unless given, a new one")] = None
     runs: Annotated[Path, Field(description="folder that holds the folders of the runs")] = Path("runs")
+    resume: Annotated[
+        Path | None,
+        Field(description="an interrupted run to go on with: its folder, or its name in runs/"),
+    ] = None
+    checkpoint_every: Annotated[
+        int | None, Field(ge=1, description="steps between two checkpoints; unless given, about a minute")
+    ] = None
     force: Annotated[bool, Field(description="replace an existing run of this name")] = False
     report: Annotated[bool, Field(description="write a page about the run at its end, report.html")] = True
     tensorboard: Annotated[
@@ -66,6 +77,7 @@ class TrainFlags(Flags, RunFlags, DataFlags, Config):  # type: ignore[misc]  # t
 
         numnist train --recipe one-epoch --name first
         numnist train --recipe record-ensemble
+        numnist train --resume first
         numnist train --config my.toml --epochs 5 --augment.rotation 15
         numnist train --model mlp:300,100 --optim.kind sgd --optim.lr 0.1 --schedule.kind constant
     """
@@ -78,6 +90,8 @@ def run(arguments: Sequence[str]) -> int:
     options = validate(
         TrainOptions, {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
     )
+    if options.resume is not None:
+        return _resume(given, options, started)
     ensemble = ensembles().get(options.recipe or "")
     if ensemble is not None:
         return _train_members(ensemble, given, options)
@@ -87,10 +101,41 @@ def run(arguments: Sequence[str]) -> int:
     return status
 
 
+def _resume(given: dict[str, Any], options: TrainOptions, started: float) -> int:
+    """Go on with a run; returns the exit status."""
+    assert options.resume is not None
+    for flag in ("recipe", "config", "name", "force", *given):
+        if flag in given or getattr(options, flag) not in (None, False):
+            raise InputError(f"--{flag.replace('_', '-')}: a run goes on with its own name and settings")
+    folder = _existing(options)
+    result = folder.file("result.json")
+    if result.exists():
+        plain_console().print(f"{folder.path}: this run is finished: see {result}", soft_wrap=True)
+        return 0
+    recipe, config = resolve({}, config=folder.file("config.toml"))
+    dataset = load_dataset(remembered_data(folder, options), ("train", "test"), fall_back=True)
+    status, _ = _train(recipe, config, dataset, options, None, started, folder)
+    return status
+
+
+def _existing(options: TrainOptions) -> RunFolder:
+    """The folder that --resume names."""
+    assert options.resume is not None
+    named = options.resume
+    in_runs = options.runs / named
+    return RunFolder.existing(in_runs if not named.is_dir() and in_runs.is_dir() else named)
+
+
 def _train(
-    recipe: str, config: Config, dataset: Dataset, options: TrainOptions, name: str | None, started: float
+    recipe: str,
+    config: Config,
+    dataset: Dataset,
+    options: TrainOptions,
+    name: str | None,
+    started: float,
+    existing: RunFolder | None = None,
 ) -> tuple[int, RunFolder]:
-    """One run, what came of it printed; the exit status and where it is."""
+    """One run, or the rest of an existing one, what came of it printed; the exit status and where it is."""
     console = plain_console()
     job = prepare(recipe, config, dataset, threads=options.threads)
     if options.tensorboard is not None:  # what is wrong with it is said before there is a folder of the run
@@ -99,11 +144,12 @@ def _train(
             options.tensorboard.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--tensorboard: {options.tensorboard}: {error.strerror or error}") from error
-    folder = RunFolder(options.runs, name, config.model, options.force)
+    first = {"config.toml": to_toml(recipe, config), "data.json": data_flags(options)}
+    folder = existing or RunFolder(options.runs, name, config.model, options.force, first)
     images, parameters = len(job.trainer.images), job.model.layout.size
     console.print(
-        f"training {config.model} ({parameters:,} parameters) on {images:,} images of {dataset.name}, "
-        f"recipe {recipe}, in {folder.path}",
+        f"{'going on with' if existing else 'training'} {config.model} ({parameters:,} parameters) "
+        f"on {images:,} images of {dataset.name}, recipe {recipe}, in {folder.path}",
         soft_wrap=True,
     )
     board: TensorBoard | None = None
@@ -115,7 +161,13 @@ def _train(
         board = TensorBoard(place, job.model, job.trainer.executor)
     progress = TrainingProgress(console)
     try:
-        outcome = train(job, folder, [progress, *([board] if board else [])])
+        outcome = train(
+            job,
+            folder,
+            [progress, *([board] if board else [])],
+            resume=existing is not None,
+            checkpoint_every=options.checkpoint_every,
+        )
     except DivergenceError as error:
         print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
         return 1, folder
@@ -125,6 +177,8 @@ def _train(
             board.close()
 
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
+    if job.state.interrupted:
+        lines.append(f"to go on: numnist train --resume {shlex.quote(str(folder.path))}")
     if outcome.test is not None:
         lines.append(_accuracy(outcome.test))
     lines.append(f"time {time.perf_counter() - started:.1f} s")
@@ -132,7 +186,7 @@ def _train(
     console.print("\n".join(lines), soft_wrap=True)
     if options.report and outcome.test is not None:
         console.print(_report(folder, dataset), soft_wrap=True)
-    return (130 if job.state.interrupted else 0), folder
+    return STATUS.get(job.state.stop, 0) if job.state.interrupted else 0, folder
 
 
 def _report(folder: RunFolder, dataset: Dataset) -> str:

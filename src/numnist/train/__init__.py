@@ -4,13 +4,14 @@ from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
 from numnist.train.checkpoint import load_checkpoint, save_checkpoint
 from numnist.train.config import Config
+from numnist.train.divergence import DivergenceError
 from numnist.train.ensembles import Ensemble, ensembles
-from numnist.train.loop import DivergenceError, Trainer
+from numnist.train.loop import Trainer
 from numnist.train.metrics import Evaluation, evaluate
 from numnist.train.prepare import Run, prepare
 from numnist.train.run import Outcome, train
 from numnist.train.run_folder import RunFolder
-from numnist.train.sources import recipe_words, recipes, resolve
+from numnist.train.sources import recipe_words, recipes, resolve, to_toml
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
 from numnist.train.tensorboard import TensorBoard
@@ -43,5 +44,6 @@ __all__ = [
     "recipes",
     "resolve",
     "save_checkpoint",
+    "to_toml",
     "train",
 ]

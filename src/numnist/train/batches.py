@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from numnist.arrays import Array
 from numnist.data import Augmentation, Split, batches, number_of_batches
@@ -41,15 +42,18 @@ class TrainingImages:
         """Number of batches; the last one may be smaller, and none is empty."""
         return number_of_batches(len(self), self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
+    def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[Array, Array]]:
         """The batches of an epoch: x (N, 1, H, W) float32, labels (N,).
 
         The order depends on (seed, epoch), the augmentation of a batch on (seed, step), and on nothing else.
+
+        done: so many were taken before an interruption, and are left out.
         """
         order = generator(self.seed, Stream.SHUFFLING, epoch)
         first_step = epoch * self.steps_per_epoch
         is_clean = self.augmentation.is_identity or (self.clean_from is not None and epoch >= self.clean_from)
-        for step, chosen in enumerate(batches(len(self), self.batch_size, order), start=first_step):
+        all_batches = batches(len(self), self.batch_size, order)
+        for step, chosen in enumerate(islice(all_batches, done, None), start=first_step + done):
             batch = self.split.take(self.indices[chosen])
             images = batch.images
             if not is_clean:

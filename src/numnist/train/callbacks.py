@@ -15,6 +15,9 @@ class Callback:
     interruption says so in `saved` and takes it back in `restore`; arrays and plain values are both welcome.
     """
 
+    def on_warning(self, words: str) -> None:
+        """Something that a person should know, before training begins."""
+
     def on_train_begin(self, state: TrainState, steps_per_epoch: int, epochs: int) -> None:
         """Before the first step of this process."""
 
@@ -23,6 +26,9 @@ class Callback:
 
     def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
         """After every epoch and its validation."""
+
+    def on_stop(self, state: TrainState) -> None:
+        """After a step behind which the run stops in the midst of an epoch."""
 
     def on_train_end(self, state: TrainState) -> None:
         """After the last step, also when the run was stopped."""

@@ -1,71 +1,121 @@
-"""A run on disk at the end of an epoch: all that going on needs."""
+"""A run on disk: all that going on from this very step needs."""
 
-import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
+from safetensors import SafetensorError
 
+from numnist import __version__
 from numnist.arrays import Array
-from numnist.errors import InputError
-from numnist.files import write_atomic
 from numnist.nn import Model
+from numnist.train import checkpoint_file
 from numnist.train.callbacks import Callback
-from numnist.train.state import EpochReport, TrainState
+from numnist.train.checkpoint_file import check_names, describe_damage
+from numnist.train.state import EpochReport, StepReport, TrainState
 
-FORMAT = 1
-METADATA_KEY = "numnist-checkpoint"
+FORMAT = 2
+"""Version of a checkpoint; others are refused: it serves one run, on the way."""
+
+PREVIOUS = "checkpoint-previous.safetensors"
+"""The one before the last, in the same folder."""
+
+SECONDS = 60.0
+"""Between two checkpoints where nobody asks for another pace."""
+
+COUNTS = ("epoch", "step", "optimizer_step", "average_updates")
+
+Identity = Mapping[str, Any]
+"""What decides the course of a run, see `Run.identity`."""
 
 
 class Checkpoint(Callback):
-    """Writes checkpoint.safetensors after every epoch: weights, optimizer, where the run stands, callbacks.
+    """Writes checkpoint.safetensors: after every epoch, now and then in between, and at a stop.
 
-    It comes after those callbacks, so that it sees what they made of the epoch.
+    It comes after those callbacks, so that it sees what they made of the step. When it is written changes
+    nothing of the run.
     """
 
-    def __init__(self, path: Path, identity: str, model: Model, callbacks: Sequence[Callback]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        identity: Identity,
+        model: Model,
+        callbacks: Sequence[Callback],
+        every: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """every: steps between two checkpoints; None for one about every minute."""
         self.path, self.identity, self.model, self.callbacks = path, identity, model, callbacks
+        self.every, self._clock = every, clock
+        self._steps_per_epoch = 0
+        self._last = 0.0
+
+    def on_train_begin(self, state: TrainState, steps_per_epoch: int, epochs: int) -> None:
+        """Begin to wait."""
+        self._steps_per_epoch = steps_per_epoch
+        self._last = self._clock()
+
+    def on_step_end(self, state: TrainState, report: StepReport) -> None:
+        """Write one if it is time. After the last step of an epoch there will be one in a moment."""
+        if state.step % self._steps_per_epoch and self._is_due(state.step):
+            self._write(state)
+
+    def on_stop(self, state: TrainState) -> None:
+        """Write where the run stands."""
+        self._write(state)
 
     def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
-        """Write the checkpoint; an older one is replaced in one step."""
-        save_checkpoint(self.path, self.identity, self.model, state, self.callbacks)
+        """Write where the run stands."""
+        self._write(state)
+
+    def _is_due(self, step: int) -> bool:
+        if self.every is not None:
+            return step % self.every == 0
+        return self._clock() - self._last >= SECONDS
+
+    def _write(self, state: TrainState) -> None:
+        # Weights that are not finite end the run in the next step, and it goes on from the last checkpoint.
+        if np.isfinite(self.model.parameters).all():
+            save_checkpoint(self.path, self.identity, self.model, state, self.callbacks)
+        self._last = self._clock()
 
 
 def save_checkpoint(
-    path: Path, identity: str, model: Model, state: TrainState, callbacks: Sequence[Callback]
+    path: Path, identity: Identity, model: Model, state: TrainState, callbacks: Sequence[Callback]
 ) -> None:
     """Write all that `load_checkpoint` puts back. The same state gives the same bytes.
+
+    A checkpoint that was there is kept beside it, as `PREVIOUS`.
 
     identity: tells runs apart; a checkpoint is loaded only into a run of the same identity.
     """
     arrays, values = _contents(identity, model, state, callbacks)
-    # One metadata key: with two or more, safetensors orders them differently in every process.
-    metadata = {METADATA_KEY: json.dumps(values, sort_keys=True, separators=(",", ":"))}
-    tensors = {name: np.require(array, requirements="C") for name, array in arrays.items()}
-    write_atomic(path, safetensors.numpy.save(tensors, metadata))
+    checkpoint_file.write(path, path.with_name(PREVIOUS), values, arrays)
 
 
 def load_checkpoint(
-    path: Path, identity: str, model: Model, state: TrainState, callbacks: Sequence[Callback]
+    path: Path, identity: Identity, model: Model, state: TrainState, callbacks: Sequence[Callback]
 ) -> None:
     """Put model, state and callbacks, made as for a fresh run, where they stood at a checkpoint.
 
     Raises: InputError naming the file when it is damaged or belongs to a run with another model, other
-            settings or other data; nothing has been changed then.
+            settings or other data, and what differs; nothing has been changed then.
     """
-    expected_arrays, expected_values = _contents(identity, model, state, callbacks)
+    expected_arrays, expected = _contents(identity, model, state, callbacks)
+    shapes = {name: (array.shape, str(array.dtype)) for name, array in expected_arrays.items()}
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            values = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
-        _check_values(expected_values, values)
-        _check_arrays(expected_arrays, arrays)
-        report = None if values["report"] is None else EpochReport.from_row(values["report"])
-    except (OSError, ValueError, TypeError, RecursionError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: not a checkpoint of this run: {' '.join(str(error).split())}") from error
+        _check_identity(identity, checkpoint_file.read_values(path))
+        values, arrays = checkpoint_file.read(path, shapes)
+        _check_values(expected, values)
+        report, partial = (
+            None if values[name] is None else EpochReport.from_saved(values[name])
+            for name in ("report", "partial")
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise describe_damage(path, error) from error
 
     model.parameters[...] = arrays["parameters"]
     model.buffers[...] = arrays["buffers"]
@@ -77,14 +127,14 @@ def load_checkpoint(
         state.average.buffers[...] = arrays["average.buffers"]
         state.average.updates = values["average_updates"]
     state.epoch, state.step, state.lr_scale = values["epoch"], values["step"], values["lr_scale"]
-    state.stop, state.report = values["stop"], report
+    state.stop, state.report, state.partial = values["stop"], report, partial
     for prefix, callback in _named(callbacks):
         keys = {name: prefix + name for name in callback.saved()}
         callback.restore({name: arrays[key] if key in arrays else values[key] for name, key in keys.items()})
 
 
 def _contents(
-    identity: str, model: Model, state: TrainState, callbacks: Sequence[Callback]
+    identity: Identity, model: Model, state: TrainState, callbacks: Sequence[Callback]
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """All that a checkpoint holds now: arrays, and plain values."""
     arrays: dict[str, Array] = {"parameters": model.parameters, "buffers": model.buffers}
@@ -93,12 +143,14 @@ def _contents(
         arrays |= {"average.parameters": state.average.parameters, "average.buffers": state.average.buffers}
     values: dict[str, Any] = {
         "format": FORMAT,
-        "identity": identity,
+        "version": __version__,
+        "run": dict(identity),
         "epoch": state.epoch,
         "step": state.step,
         "lr_scale": state.lr_scale,
         "stop": "" if state.interrupted else state.stop,
-        "report": state.report.row() if state.report else None,
+        "report": state.report.saved() if state.report else None,
+        "partial": state.partial.saved() if state.partial else None,
         "optimizer_step": state.optimizer.step,
         "average_updates": 0 if state.average is None else state.average.updates,
     }
@@ -114,36 +166,39 @@ def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
     return [(f"{number}.{type(callback).__name__}.", callback) for number, callback in enumerate(having)]
 
 
-def _check_values(expected: Mapping[str, Any], came: Any) -> None:
+def _check_identity(expected: Identity, values: Mapping[str, Any]) -> None:
+    """ValueError naming what differs between the run of a checkpoint and the run it is to go on as."""
+    if values.get("format") != FORMAT:
+        raise ValueError(f"expected format {FORMAT}, got {str(values.get('format'))[:40]!r}")
+    if differ := differences(expected, values.get("run")):
+        raise ValueError("; ".join(differ[:5]) + (f" and {len(differ) - 5} more" if len(differ) > 5 else ""))
+
+
+def differences(expected: Any, came: Any, place: str = "") -> list[str]:
+    """Where two trees of plain values differ, in words."""
+    if isinstance(expected, Mapping) and isinstance(came, Mapping):
+        found = []
+        for key in sorted(expected.keys() | came.keys(), key=str):
+            inside = f"{place}.{key}" if place else str(key)
+            found += differences(expected.get(key), came.get(key), inside[:60])
+        return found
+    if expected == came and type(expected) is type(came):
+        return []
+    return [f"{place or 'run'} was {_short(came)} and is now {_short(expected)}"]
+
+
+def _short(value: Any) -> str:
+    text = "not there" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _check_values(expected: Mapping[str, Any], came: Mapping[str, Any]) -> None:
     """ValueError naming what is missing, unknown, or of another kind than in a run of these settings."""
-    if not isinstance(came, dict):
-        raise ValueError("its values are not a table")
-    _check_names("values", set(expected), set(came))
-    for name in ("format", "identity"):
-        if came[name] != expected[name]:
-            raise ValueError(f"expected {name} {expected[name]!r}, got {came[name]!r}")
-    for name in ("epoch", "step", "optimizer_step", "average_updates"):
+    check_names("values", set(expected), set(came))
+    for name in COUNTS:
         if type(came[name]) is not int or came[name] < 0:
-            raise ValueError(f"expected {name} to be a count, got {came[name]!r}")
+            raise ValueError(f"expected {name} to be a count, got {_short(came[name])!r}")
     for name, value in expected.items():
         # What a fresh run has not got yet is None in it.
         if value is not None and came[name] is not None and type(came[name]) is not type(value):
-            raise ValueError(f"expected {name} to be {type(value).__name__}, got {came[name]!r}")
-
-
-def _check_arrays(expected: Mapping[str, Array], came: Mapping[str, Array]) -> None:
-    """ValueError naming what is missing, unknown, or of another shape or dtype."""
-    _check_names("arrays", set(expected), set(came))
-    for name, array in expected.items():
-        if (came[name].shape, came[name].dtype) != (array.shape, array.dtype):
-            other = f"{came[name].dtype} {came[name].shape}"
-            raise ValueError(f"{name}: expected {array.dtype} {array.shape}, got {other}")
-
-
-def _check_names(what: str, expected: set[str], came: set[str]) -> None:
-    """ValueError naming what is missing and what is too much."""
-    if expected != came:
-        raise ValueError(
-            f"{what} missing: {', '.join(sorted(expected - came)) or 'none'}, "
-            f"unknown: {', '.join(sorted(came - expected)) or 'none'}"
-        )
+            raise ValueError(f"expected {name} to be {type(value).__name__}, got {_short(came[name])!r}")

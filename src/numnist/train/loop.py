@@ -1,13 +1,10 @@
 """The training loop."""
 
 import math
-import signal
-import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from typing import NoReturn
 
 import numpy as np
 
@@ -17,17 +14,12 @@ from numnist.nn import Executor, Model
 from numnist.optim import Optimizer, Schedule, Update, WeightAverage, clip_gradient_norm
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback
+from numnist.train.divergence import ADVICE, DivergenceError, first_not_finite, require_finite
+from numnist.train.interrupts import stop_on_signals
 from numnist.train.metrics import evaluate
 from numnist.train.prefetch import prefetch
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
-
-SAME_SIGNAL = 0.5
-"""Seconds in which a second Ctrl-C counts as the first."""
-
-
-class DivergenceError(RuntimeError):
-    """The loss is no longer a finite number. The message says at which step, and what to try."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +39,10 @@ class Trainer:
     clip_norm: float | None
 
     def fit(self, state: TrainState, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
-        """Train from where `state` stands, an end of an epoch, until `epochs` are done or a stop is wanted.
+        """Train from where `state` stands until `epochs` are done or a stop is wanted.
 
-        Ctrl-C asks for a stop: the step under way is finished, so the weights are those of a whole number of
-        steps.
+        Ctrl-C asks for a stop, and so does SIGTERM: the step under way is finished, so the weights are those
+        of a whole number of steps.
 
         Raises: DivergenceError when the loss becomes infinite or NaN.
         """
@@ -59,7 +51,7 @@ class Trainer:
         for callback in callbacks:
             callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
         # A diverging run overflows before its loss is looked at; that look is the warning.
-        with stop_on_interrupt(state), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with stop_on_signals(state), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             while state.epoch < epochs and not state.stop:
                 self._epoch(state, callbacks)
         if state.average is not None:
@@ -69,10 +61,14 @@ class Trainer:
 
     def _epoch(self, state: TrainState, callbacks: Sequence[Callback]) -> None:
         """One pass over the images, and the validation after it."""
-        epoch = EpochReport(state.epoch + 1, state.step)
-        with closing(prefetch(self.images.epoch(state.epoch))) as batches:
+        epoch = state.partial or EpochReport(state.epoch + 1, state.step)
+        state.partial = epoch
+        done = state.step - state.epoch * self.images.steps_per_epoch
+        with closing(prefetch(self.images.epoch(state.epoch, done))) as batches:
             finished = self._steps(batches, state, epoch, callbacks)
         if not finished:
+            for callback in callbacks:
+                callback.on_stop(state)
             return
         state.epoch += 1
         if self.validation is not None:
@@ -82,7 +78,7 @@ class Trainer:
                 )
             require_finite(outcome.loss, f"on the validation images after epoch {state.epoch}")
             epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
-        state.report = epoch
+        state.report, state.partial = epoch, None
         for callback in callbacks:
             callback.on_epoch_end(state, epoch)
 
@@ -101,7 +97,8 @@ class Trainer:
             result = self.executor.loss_and_grads(
                 x, y, generator(self.images.seed, Stream.DROPOUT, state.step)
             )
-            require_finite(result.loss, f"at step {state.step + 1}, with a learning rate of {lr:.3g}")
+            if not math.isfinite(result.loss):
+                self._explain(result.loss, x, state, lr)
             gradient = self.executor.gradient
             norm = None if self.clip_norm is None else clip_gradient_norm(gradient, self.clip_norm)
             self.executor.update(update, lr)
@@ -116,6 +113,14 @@ class Trainer:
             if state.stop and state.step < last_step:
                 return False
         return True
+
+    def _explain(self, loss: float, x: Array, state: TrainState, lr: float) -> NoReturn:
+        """Raise the DivergenceError of a step: nothing of it has been added to the weights yet."""
+        first = first_not_finite(self.model, x, generator(self.images.seed, Stream.DROPOUT, state.step))
+        raise DivergenceError(
+            f"the loss became {loss} at step {state.step + 1}, with a learning rate of {lr:.3g}: "
+            f"{first} is the first that is not finite; {ADVICE}"
+        )
 
 
 def exchange(model: Model, average: WeightAverage) -> None:
@@ -135,37 +140,3 @@ def averaged(model: Model, average: WeightAverage | None) -> Iterator[None]:
         yield
     finally:
         exchange(model, average)
-
-
-def require_finite(loss: float, where: str) -> None:
-    """DivergenceError, saying where, unless the loss is a finite number."""
-    if not math.isfinite(loss):
-        raise DivergenceError(f"the loss became {loss} {where}: try a smaller --optim.lr, or --clip-norm 1")
-
-
-@contextmanager
-def stop_on_interrupt(state: TrainState) -> Iterator[None]:
-    """Let the first Ctrl-C ask for a stop, and a second one end the process as it does elsewhere.
-
-    A second signal at once is the same one, passed on by a wrapper, and where Ctrl-C is ignored (nohup, a job
-    in the background) it stays so.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set a handler
-    if not in_main_thread or before is signal.SIG_IGN:
-        yield
-        return
-    asked = math.inf
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if time.monotonic() - asked > SAME_SIGNAL and callable(before):
-            before(number, frame)
-        state.stop, state.interrupted = "interrupted", True
-        asked = min(asked, time.monotonic())
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -44,14 +45,14 @@ class Run:
         return self.trainer.model
 
     @property
-    def identity(self) -> str:
-        """SHA-256 of what decides the course of the run: settings, network and data."""
-        decides = {
+    def identity(self) -> dict[str, Any]:
+        """What decides the course of the run: settings, network (its SHA-256) and data (its fingerprint)."""
+        network = json.dumps(self.model.network.describe(), sort_keys=True)
+        return {
             "settings": self.config.plain(),
-            "network": self.model.network.describe(),
+            "network": hashlib.sha256(network.encode()).hexdigest(),
             "data": self.dataset.fingerprint,
         }
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 def prepare(

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from numnist.engine import Engine
+from numnist.errors import InputError
 from numnist.files import write_atomic
 from numnist.nn import Executor, fit_temperature, save_model
 from numnist.train.callbacks import Callback, KeepBest
-from numnist.train.checkpoint import Checkpoint
-from numnist.train.loop import DivergenceError, require_finite
+from numnist.train.checkpoint import PREVIOUS, Checkpoint, load_checkpoint
+from numnist.train.divergence import DivergenceError, require_finite
 from numnist.train.metrics import Evaluation, logits_of
 from numnist.train.prepare import Run
 from numnist.train.records import History, Timing
@@ -29,24 +30,54 @@ class Outcome:
     test: Evaluation | None
 
 
-def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Outcome:
+def train(
+    run: Run,
+    folder: RunFolder,
+    observers: Sequence[Callback] = (),
+    *,
+    resume: bool = False,
+    checkpoint_every: int | None = None,
+) -> Outcome:
     """Train, save the model, read the test set once, and leave all of it in the folder.
 
-    After an interruption what was learned so far is saved, and the test set is not read.
+    After an interruption what was learned so far is saved, and the test set is not read. A run that goes on
+    ends in the same bytes of model.safetensors, history.jsonl and result.json as one that was never
+    interrupted.
 
-    observers: further callbacks that watch, such as a progress bar.
-    Raises: DivergenceError when the loss is no longer finite; the last checkpoint stands.
+    observers: further callbacks that watch, such as a progress bar. resume: go on from the last checkpoint in
+    the folder that is whole; from the start where there is none. checkpoint_every: steps between two
+    checkpoints, None for one about every minute.
+    Raises: DivergenceError when the loss is no longer finite; the last checkpoint stands. InputError where
+            the checkpoint is another run's, naming what differs, or another process writes to the folder.
     """
+    with folder.lock():
+        return _train(run, folder, observers, resume, checkpoint_every)
+
+
+def _train(
+    run: Run, folder: RunFolder, observers: Sequence[Callback], resume: bool, checkpoint_every: int | None
+) -> Outcome:
+    """`train`, the folder locked."""
     config = run.config
-    write_atomic(folder.file("config.toml"), to_toml(run.recipe, config))
-    callbacks = [
+    folder.sweep()
+    remembered = [
         *run.callbacks,
         History(folder.file("history.jsonl")),
         Statistics(folder.file("statistics.jsonl"), run.model, run.trainer.executor),
-        Checkpoint(folder.file("checkpoint.safetensors"), run.identity, run.model, run.callbacks),
+    ]
+    warnings = _go_on(run, folder, remembered) if resume else []
+    if not resume:
+        write_atomic(folder.file("config.toml"), to_toml(run.recipe, config))
+    path = folder.file("checkpoint.safetensors")
+    callbacks = [
+        *remembered,
+        Checkpoint(path, run.identity, run.model, remembered, checkpoint_every),
         Timing(folder.file("timing.jsonl")),  # behind those whose writing it counts
         *observers,
     ]
+    for warning in warnings:
+        for callback in callbacks:
+            callback.on_warning(warning)
     run.trainer.fit(run.state, config.epochs, callbacks)
     if not np.isfinite(run.model.parameters).all() or not np.isfinite(run.model.buffers).all():
         raise DivergenceError("the last steps left weights that are not finite: try a smaller --optim.lr")
@@ -64,6 +95,28 @@ def train(run: Run, folder: RunFolder, observers: Sequence[Callback] = ()) -> Ou
     result = json.dumps(_result(run, outcome), indent=2, allow_nan=False)
     write_atomic(folder.file("result.json"), result + "\n")
     return Outcome(run.state.stop, outcome)
+
+
+def _go_on(run: Run, folder: RunFolder, callbacks: Sequence[Callback]) -> list[str]:
+    """Put the run where its newest whole checkpoint has it; what to tell of others.
+
+    Raises: InputError where there are checkpoints and none can be used.
+    """
+    damaged: list[InputError] = []
+    for name in ("checkpoint.safetensors", PREVIOUS):
+        path = folder.file(name)
+        if not path.exists():
+            continue
+        try:
+            load_checkpoint(path, run.identity, run.model, run.state, callbacks)
+        except InputError as error:
+            damaged.append(error)
+        else:
+            return [f"{error}; going on from the one before it" for error in damaged]
+    if damaged:
+        raise damaged[0]
+    folder.begin_again()
+    return []
 
 
 def _calibrate(run: Run) -> None:

@@ -1,7 +1,7 @@
 """What changes while a model is trained, and what one epoch came to."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from numnist.optim import State, WeightAverage
@@ -14,7 +14,7 @@ class TrainState:
     average: of the weights, where one is kept: it is what is validated, and what the run ends with.
     epoch, step: epochs and updates completed. lr_scale: what callbacks have made of the schedule's rate.
     stop: why the run is to end after this step, or "" while it goes on. interrupted: whether a person did it.
-    report: what the last epoch came to.
+    report: what the last epoch came to. partial: what the one under way has come to, in the midst of it.
     """
 
     optimizer: State
@@ -25,6 +25,7 @@ class TrainState:
     stop: str = ""
     interrupted: bool = False
     report: "EpochReport | None" = None
+    partial: "EpochReport | None" = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,19 @@ class EpochReport:
         """The report as plain values, for a line of history.jsonl."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
+    def saved(self) -> dict[str, int | float | None]:
+        """The report and what `add` needs to go on with it, for a checkpoint."""
+        return {**self.row(), "n": self._n}
+
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "EpochReport":
-        """The report that gave this row."""
-        return cls(**row)
+    def from_saved(cls, saved: Any) -> "EpochReport":
+        """The report that was saved; ValueError where these are not its values."""
+        fresh = cls(0).saved()
+        if not isinstance(saved, dict) or saved.keys() != fresh.keys():
+            raise ValueError(f"expected the report of an epoch, got {str(saved)[:80]}")
+        for name, value in saved.items():
+            kinds = {type(fresh[name])} - {NoneType} or {NoneType, float}
+            if type(value) not in kinds and not (type(value) is int and float in kinds):
+                raise ValueError(f"expected {name} of an epoch to be a number, got {str(value)[:80]}")
+        values = dict(saved)
+        return cls(_n=values.pop("n"), **values)

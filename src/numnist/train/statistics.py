@@ -7,8 +7,7 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.nn import Executor, Model
-from numnist.train.callbacks import Callback
-from numnist.train.records import append_line
+from numnist.train.records import Record, append_line
 from numnist.train.state import EpochReport, TrainState
 
 BINS = 24
@@ -37,11 +36,12 @@ def spread(values: Array) -> dict[str, Any]:
     }
 
 
-class Statistics(Callback):
+class Statistics(Record):
     """Writes statistics.jsonl: after each epoch the spread of every parameter, and of its last gradient."""
 
     def __init__(self, path: Path, model: Model, executor: Executor) -> None:
-        self.path, self.model, self.executor = path, model, executor
+        super().__init__(path)
+        self.model, self.executor = model, executor
 
     def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
         """Append this epoch."""
