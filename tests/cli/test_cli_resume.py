@@ -1,13 +1,14 @@
 """`numnist train --resume`, and what may befall a run meanwhile, in processes of their own."""
 
+import importlib
 import json
 import os
+import random
 import re
 import resource
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,20 +212,9 @@ def test_the_data_of_the_run_is_remembered(numnist: "Numnist", trained: Path, wo
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments(
-    numnist: "Numnist", straight: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bounded sample of `make torture`."""
-    began = time.monotonic()
-    assert numnist.process(*LONG, "--name", "timed").status == 0
-    seconds = time.monotonic() - began
-    for number in range(4):
-        name, command = f"killed-{number}", [*LONG, "--checkpoint-every", "5", "--name", f"killed-{number}"]
-        for part in (0.5, 0.7, 0.9):
-            with numnist.start(*command) as process:
-                time.sleep(seconds * (part + 0.05 * number))
-                process.kill()
-            if Path("runs", name).exists():
-                command = ["train", "--resume", name, "--checkpoint-every", "5", "--no-report"]
-        assert numnist(*command).status == 0
-        assert contents(name) == straight
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    kills = importlib.import_module("torture_kills")
+    row = kills.campaign(8, random.randrange(1000), tmp_path)
+    assert (row["kills"], row["different"]) == (8, 0)
