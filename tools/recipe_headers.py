@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from rows import ROOT, Row, headline_runs, newest
+from rows import ROOT, Row, ensemble_row, headline_runs
 
 from numnist.train import Ensemble, ensembles
 
@@ -42,19 +42,14 @@ def header(runs: list[Row]) -> str:
 
 def header_of_ensemble(ensemble: Ensemble) -> str:
     """What the models of these runs reach together, as comments; nothing until they have been assessed."""
-    runs = [row for row in headline_runs().get(ensemble.members, []) if row["seed"] in ensemble.seeds]
-    found = [
-        row
-        for row in newest("assessments", "recipe", "seeds", "tta", "on")
-        if (row["recipe"], tuple(row["seeds"])) == (ensemble.members, ensemble.seeds)
-        and (row["tta"], row["on"]) == (ensemble.tta, "test")
-    ]
-    if not found or len(runs) != len(ensemble.seeds):
+    measured = ensemble_row(ensemble)
+    if measured is None:
         return ""
-    accuracy = 1 - found[0]["errors"] / found[0]["n"]
+    found, runs = measured
+    accuracy = 1 - found["errors"] / found["n"]
     lines = [
-        f"{100 * accuracy:.2f} % of the test set ({found[0]['errors']} errors), one ensemble, "
-        f"{found[0]['parameters']:,} parameters,",
+        f"{100 * accuracy:.2f} % of the test set ({found['errors']} errors), one ensemble, "
+        f"{found['parameters']:,} parameters,",
         f"{sum(run['seconds'] for run in runs):.0f} s for its members (see {ensemble.members}.toml).",
     ]
     return _comments(lines)

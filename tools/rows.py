@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from numnist.train import Config, resolve
+from numnist.train import Config, Ensemble, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +44,18 @@ def headline_runs() -> dict[str, list[Row]]:
     for row in filter(is_current, newest("runs", "recipe", "seed")):
         by_recipe.setdefault(row["recipe"], []).append(row)
     return dict(sorted(by_recipe.items(), key=lambda item: int(item[1][0]["epochs"])))
+
+
+def ensemble_row(ensemble: Ensemble) -> tuple[Row, list[Row]] | None:
+    """What the models of an ensemble reach together, and their runs; None until it has been assessed."""
+    runs = [row for row in headline_runs().get(ensemble.members, []) if row["seed"] in ensemble.seeds]
+    found = [
+        row
+        for row in newest("assessments", "recipe", "seeds", "tta", "on")
+        if (row["recipe"], tuple(row["seeds"])) == (ensemble.members, ensemble.seeds)
+        and (row["tta"], row["on"]) == (ensemble.tta, "test")
+    ]
+    return (found[0], runs) if found and len(runs) == len(ensemble.seeds) else None
 
 
 def markdown(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

@@ -13,11 +13,14 @@ import results_tables
 from rows import (
     ROOT,
     Row,
+    ensemble_row,
     headline_runs,
     markdown,
     newest,
     rows,
 )
+
+from numnist.train import ensembles
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 MARKED = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -38,6 +41,20 @@ def accuracy_table() -> str:
             f"{statistics.median(run['seconds'] for run in runs):.0f} s",
         ]
         lines.append((statistics.mean(accuracies), line))
+    for name, ensemble in ensembles().items():
+        if (measured := ensemble_row(ensemble)) is not None:
+            found, runs = measured
+            accuracy = 100 * (1 - found["errors"] / found["n"])
+            seconds = sum(run["seconds"] for run in runs)
+            line = [
+                f"`{name}` ({len(runs)} models{', several views' if ensemble.tta else ''})",
+                f"**{accuracy:.2f}** %",
+                1,
+                f"{found['parameters']:,}",
+                runs[0]["epochs"],
+                f"{seconds:.0f} s in all",
+            ]
+            lines.append((accuracy, line))
     headings = ("recipe", "test accuracy, mean ± std. dev.", "runs", "parameters", "epochs", "time of a run")
     return markdown(headings, [line for _, line in sorted(lines, key=lambda pair: pair[0])])
 

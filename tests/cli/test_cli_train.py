@@ -216,14 +216,14 @@ def test_an_ensemble_is_several_runs_and_one_test(numnist: "Numnist") -> None:
     line = ["train", "--recipe", "record-ensemble", "--data", "own", "--model", "mlp:8", "--epochs", "2"]
     ended = numnist(*line, "--batch-size", "16", "--name", "many")
     assert (ended.status, ended.err) == (0, "")
-    folders = [Path("runs") / f"many-{seed}" for seed in range(3)]
+    folders = [Path("runs") / f"many-{seed}" for seed in range(5)]
     seeds = [json.loads((folder / "result.json").read_text())["seed"] for folder in folders]
-    assert seeds == [0, 1, 2]
-    command = f"numnist evaluate {' '.join(map(str, folders))}"
+    assert seeds == [0, 1, 2, 3, 4]
+    command = f"numnist evaluate {' '.join(map(str, folders))} --tta"
     *_, together, again = ended.out.splitlines()
     assert again == f"again: {command} --data own"
     errors = json.loads(numnist(*command.split()[1:], "--data", "own", "--json").out)["errors"]
-    assert together == f"all 3 together: test accuracy {1 - errors / 60:.2%} ({errors} errors in 60 images)"
+    assert together == f"all 5 together: test accuracy {1 - errors / 60:.2%} ({errors} errors in 60 images)"
 
     numnist(*line, "--seed", "3").refused("--seed: record-ensemble is several runs")
     numnist(*line, "--config", "my.toml").refused("--config: record-ensemble is several runs")
