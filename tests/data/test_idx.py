@@ -257,6 +257,39 @@ def test_writing_refuses_sizes_beyond_32_bits(tmp_path: Path) -> None:
         write_idx(tmp_path / "a", np.empty((2**32, 0), np.uint8))
 
 
+def test_a_refused_dtype_is_told_the_others(tmp_path: Path) -> None:
+    words = "^write_idx: expected a dtype of uint8, int8, int16, int32, float32, float64, got bool$"
+    with pytest.raises(ValueError, match=words):
+        write_idx(tmp_path / "a", np.zeros(3, bool))
+
+
+def test_the_largest_size_and_rank_there_are(tmp_path: Path) -> None:
+    write_idx(tmp_path / "long", np.empty((2**32 - 1, 0), np.uint8))
+    write_idx(tmp_path / "deep", np.ones((1,) * 64, np.uint8))
+    assert read_idx(tmp_path / "long", max_bytes=2**33).shape == (2**32 - 1, 0)
+    assert read_idx(tmp_path / "deep").shape == (1,) * 64
+
+
+def test_a_compressed_file_holds_no_name_and_no_date(tmp_path: Path) -> None:
+    """RFC 1952, section 2.3: flags, then the modification time."""
+    write_idx(tmp_path / "a.gz", np.zeros(3, np.uint8))
+    assert (tmp_path / "a.gz").read_bytes()[3:8] == bytes(5)
+
+
+def test_images_of_whole_numbers_are_not_asked_whether_they_are_finite(tmp_path: Path) -> None:
+    write_idx(tmp_path / "a", np.full((1, 2, 2), 9, np.int32))
+    np.testing.assert_array_equal(read_images(tmp_path / "a").array, np.full((1, 2, 2), 9))
+
+
+@pytest.mark.parametrize("there", ["a folder", "an empty one"])
+def test_words_for_what_is_nothing(tmp_path: Path, there: str) -> None:
+    path = tmp_path
+    if there == "an empty one":
+        path = tmp_path / "empty"
+        path.write_bytes(b"")
+    assert refusal(path) == f"{path}: expected an IDX file, got {there}"
+
+
 def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent/a: cannot be written \(No such file or directory\)"):
         write_idx(tmp_path / "absent" / "a", np.zeros(3, np.uint8))

@@ -1,5 +1,7 @@
 """Averages of the weights."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,6 +40,25 @@ def test_swapping_twice_changes_nothing(weights: Array) -> None:
     np.testing.assert_array_equal(np.concatenate([average.parameters, average.buffers]), weights[1])
     average.swap(parameters, buffers)
     np.testing.assert_array_equal(w, weights[1])
+
+
+def test_it_knows_whether_it_is_swapped() -> None:
+    average = average_of(np.zeros(5), 0.9)
+    assert average.is_swapped is False
+    for swapped in (True, False, True):
+        average.swap(np.ones(3), np.ones(2))
+        assert average.is_swapped is swapped
+
+
+def test_it_needs_no_memory_of_its_own_in_an_update() -> None:
+    n = 100_000
+    average = WeightAverage(0.9, np.zeros(n, np.float32), np.zeros(10, np.float32))
+    weights, buffers = np.ones(n, np.float32), np.ones(10, np.float32)
+    tracemalloc.start()
+    average.update(weights, buffers)
+    assert tracemalloc.get_traced_memory()[1] < n
+    tracemalloc.stop()
+    assert average.parameters.dtype == np.float32
 
 
 def test_the_first_weights_are_soon_forgotten() -> None:

@@ -87,3 +87,51 @@ def test_restore_refuses_what_does_not_fit_and_changes_nothing(
         state.restore(step, slots)
     assert state.step == 0
     np.testing.assert_array_equal([state.slots["m"], state.slots["v"]], np.zeros((2, 3)))
+
+
+def test_a_state_of_step_zero_is_restored_too() -> None:
+    optimizer = Momentum()
+    state = optimizer.init(PARAMS)
+    state.step = 4
+    state.restore(0, {"velocity": np.ones(30, np.float32)})
+    assert state.step == 0
+
+
+def test_the_mask_has_the_type_of_the_parameters() -> None:
+    """So that an update of float32 stays one."""
+    mask = Adam().init(PARAMS, MASK).decay_mask
+    assert mask is not None
+    assert mask.dtype == np.float32
+
+
+def test_a_wrong_mask_is_described() -> None:
+    with pytest.raises(ValueError, match=r"got shape \(29,\) and dtype bool$"):
+        Adam().init(PARAMS, MASK[1:])
+
+
+@pytest.mark.parametrize("with_gaps", ["params", "grads"])
+def test_one_of_two_arrays_with_gaps_is_enough(with_gaps: str) -> None:
+    """An array with gaps has no flat view: reshaping it would update a copy."""
+    wide = {name: np.zeros((30, 2), np.float32) for name in ("params", "grads")}
+    wide["params"][:, 0], wide["grads"][:, 0] = PARAMS, GRADIENTS[0]
+    arrays = {name: array[:, 0] if name == with_gaps else array[:, 0].copy() for name, array in wide.items()}
+    optimizer, expected = Adam(), PARAMS.copy()
+    optimizer.step(expected, GRADIENTS[0], optimizer.init(expected), 0.1)
+    optimizer.step(arrays["params"], arrays["grads"], optimizer.init(arrays["params"]), 0.1)
+    np.testing.assert_array_equal(arrays["params"], expected)
+
+
+def test_moving_keeps_type_and_values() -> None:
+    state = Momentum().init(PARAMS)
+    Momentum().step(PARAMS.copy(), GRADIENTS[0], state, 0.1)
+    before = {name: slot.copy() for name, slot in state.slots.items()}
+    asked: list[Any] = []
+
+    def empty(shape: Any, dtype: Any) -> Array:
+        asked.append(dtype)
+        return np.empty(shape, dtype)
+
+    state.move(empty)
+    assert asked == [np.float32]
+    for name, slot in state.slots.items():
+        np.testing.assert_array_equal(slot, before[name])

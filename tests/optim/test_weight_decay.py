@@ -115,3 +115,11 @@ def test_init_refuses_a_mask_that_does_not_fit(mask: Array) -> None:
         ValueError, match=r"SGD: expected decay_mask of shape \(8,\) with values 0 and 1, got"
     ):
         SGD().init(PARAMS, mask)
+
+
+@pytest.mark.parametrize("strength", [0.25, 1.0, 3.0])
+def test_every_strength_counts_one_too(strength: float) -> None:
+    params = PARAMS.copy()
+    optimizer = SGD(weight_decay=strength, decay="coupled")
+    optimizer.step(params, GRADIENTS[0], optimizer.init(params), LR)
+    np.testing.assert_allclose(params, PARAMS - LR * (GRADIENTS[0] + strength * PARAMS), rtol=1e-12)
