@@ -18,7 +18,9 @@ def test_the_statistics_of_parts_are_those_of_the_whole() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(3, 2, (12, 4))
     parts = [batch_norm.batch_statistics(part) for part in (x[:2], x[2:5], x[5:])]
-    counts, means, squares = (np.array(column) for column in zip(*parts, strict=True))
+    counts, means, squares = (
+        np.array([getattr(part, name) for part in parts]) for name in ("count", "mean", "squared_deviations")
+    )
     merged, whole = Statistics.of_parts(counts, means, squares), batch_norm.batch_statistics(x)
     assert merged.count == whole.count == 12
     assert isinstance(merged.count, int)
