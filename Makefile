@@ -3,21 +3,22 @@
 #   make test     the environment for the tests, and the tests            (ARGS="-k conv" adds flags)
 #   make check    ruff and mypy --strict
 #   make docs     the documentation, in docs/_build
+#   make torture  kills, fuzzing and mutants: an hour or two; docs/reliability.md has what came of it
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help train test check docs format environment develop pins clean
+.PHONY: help train test check docs torture format environment develop pins clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 # `train` runs in whichever environment is there: the one for development holds all that it needs.
 environment:
-	@$(PYTHON) tools/environment.py requirements/run.txt requirements/develop.txt
+	@$(PYTHON) tools/environment.py requirements/run.txt requirements/develop.txt requirements/torture.txt
 
 develop:
-	@$(PYTHON) tools/environment.py requirements/develop.txt
+	@$(PYTHON) tools/environment.py requirements/develop.txt requirements/torture.txt
 
 train: environment
 	@$(BIN)/numnist train $(ARGS)
@@ -42,6 +43,13 @@ docs: develop
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 	@echo "wrote docs/_build/index.html"
 
+torture:
+	@$(PYTHON) tools/environment.py requirements/torture.txt
+	@$(BIN)/python tools/torture_kills.py --kills 200
+	@$(BIN)/python tools/torture_fuzz.py --runs 1000000
+	@$(BIN)/python tools/torture_mutants.py
+	@$(BIN)/python tools/tables.py
+
 format: develop
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -51,6 +59,7 @@ PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-h
 pins:
 	$(PIN) --group build -o requirements/run.txt
 	$(PIN) --extra tensorboard --group build --group test --group check --group docs -c requirements/run.txt -o requirements/develop.txt
+	$(PIN) --extra tensorboard --group build --group test --group check --group docs --group torture -c requirements/develop.txt -o requirements/torture.txt
 
 clean:
 	rm -rf .venv build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

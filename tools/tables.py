@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import results_tables
+import torture_tables
 from rows import (
     ROOT,
     Row,
@@ -215,45 +216,6 @@ def timeline_table() -> str:
     return markdown(("until the next meeting", "first process", "second", "then they wait"), lines)
 
 
-def kills_table() -> str:
-    """Where the kills of the newest campaign struck, and what came of them."""
-    row = [row for row in rows("torture") if row["campaign"] == "kills"][-1]
-    lines: list[Sequence[object]] = [[f"struck {where}", n] for where, n in row["struck"].items()]
-    lines += [["**kills in all**", f"**{row['kills']}**"], ["runs", row["runs"]]]
-    lines += [["runs that ended in other bytes", f"**{row['different']}**"]]
-    return markdown(("kill -9", "times"), lines)
-
-
-def fuzz_table() -> str:
-    """What the fuzzer tried at each door."""
-    newest_of = {row["door"]: row for row in rows("torture") if row["campaign"] == "fuzz"}
-    lines = [
-        [
-            f"`{door}`",
-            f"{row['inputs']:,}",
-            f"{row['seconds']:,} s",
-            row["branches"],
-            f"{row['peak_mb']} MB",
-            "a finding" if row["finding"] else "none",
-        ]
-        for door, row in newest_of.items()
-    ]
-    return markdown(("door", "inputs", "time", "branches reached", "peak memory", "findings"), lines)
-
-
-def mutants_table() -> str:
-    """How many mutants of each part the tests killed."""
-    newest_of = {row["place"]: row for row in rows("torture") if row["campaign"] == "mutants"}
-    lines = [
-        [place, row["mutants"], row["killed"], f"{row['killed'] / row['mutants']:.1%}"]
-        for place, row in newest_of.items()
-    ]
-    made, killed = (sum(row[what] for row in newest_of.values()) for what in ("mutants", "killed"))
-    if made:
-        lines.append(["**together**", made, killed, f"**{killed / made:.1%}**"])
-    return markdown(("mutants of", "made", "killed", ""), lines)
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy_table,
     "calibration": results_tables.calibration_table,
@@ -262,11 +224,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "coverage": results_tables.coverage_table,
     "disputed": results_tables.disputed_table,
     "ensemble": results_tables.ensemble_table,
-    "fuzz": fuzz_table,
+    "fuzz": torture_tables.fuzz_table,
     "inference": inference_table,
-    "kills": kills_table,
+    "kills": torture_tables.kills_table,
     "memory": memory_table,
-    "mutants": mutants_table,
+    "mutants": torture_tables.mutants_table,
     "scaling": scaling_table,
     "synthetic": synthetic_table,
     "time-to-accuracy": time_to_accuracy_table,
@@ -274,6 +236,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "training-step": training_step_table,
     "training-step-short": partial(training_step_table, ["cnn"]),
     "views": results_tables.views_table,
+    "survivors": torture_tables.survivors_table,
     "tricks": partial(tricks_table, True),
     "tricks-that-did-not-pay": partial(tricks_table, False),
     "ways": ways_table,

@@ -175,6 +175,8 @@ def test_wrong_flags_are_named(flags: dict[str, Any], message: str) -> None:
         ("epochs =", "my.toml: expected a TOML file of settings"),
         ("epocs = 3", "my.toml: epocs: unknown setting 'epocs': did you mean 'epochs'?"),
         ("epochs = 1.5", "my.toml: epochs: expected an integer"),
+        ('[augment]\nkind = "x"', "my.toml: augment.kind: unknown setting 'kind': expected one of rotation"),
+        ('[augment]\nkind = "x"\nrotation = [2.0]', "my.toml: augment"),
         ("[optim]\nlearning_rate = 3", "my.toml: optim.learning_rate: unknown setting 'learning_rate'"),
         ("epochs = true", "my.toml: epochs: expected another type, got True"),
         ("recipe = 3", "my.toml: recipe: expected the name of a recipe, got 3"),

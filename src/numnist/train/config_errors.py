@@ -120,16 +120,21 @@ def _known_settings(path: list[str], settings: Settings) -> list[str]:
     table: type[BaseModel] = Config
     for step in path:
         settings = settings.get(step, {})
+        if not isinstance(settings, Mapping):
+            return []  # no table at all
         annotation = table.model_fields[step].annotation
         options = [
             option for option in get_args(annotation) or (annotation,) if hasattr(option, "model_fields")
         ]
+        kind = settings.get("kind")
         chosen = [
             option
             for option in options
-            if "kind" not in settings or option.model_fields["kind"].default == settings["kind"]
+            if kind is None
+            or "kind" not in option.model_fields
+            or option.model_fields["kind"].default == kind
         ]
         if not chosen:
-            return []  # no table at all
+            return []
         table = chosen[0]
     return list(table.model_fields)

@@ -1,0 +1,59 @@
+"""Tables of docs/reliability.md and docs/survivors.md, from the rows of the torture campaigns."""
+
+import json
+from collections.abc import Sequence
+
+from rows import ROOT, markdown, rows
+
+
+def kills_table() -> str:
+    """Where the kills of the newest campaign struck, and what came of them."""
+    row = [row for row in rows("torture") if row["campaign"] == "kills"][-1]
+    lines: list[Sequence[object]] = [[f"struck {where}", n] for where, n in row["struck"].items()]
+    lines += [["**kills in all**", f"**{row['kills']}**"], ["runs", row["runs"]]]
+    lines += [["runs that ended in other bytes", f"**{row['different']}**"]]
+    return markdown(("kill -9", "times"), lines)
+
+
+def fuzz_table() -> str:
+    """What the fuzzer tried at each door."""
+    newest_of = {row["door"]: row for row in rows("torture") if row["campaign"] == "fuzz"}
+    lines = [
+        [
+            f"`{door}`",
+            f"{row['inputs']:,}",
+            f"{row['seconds']:,} s",
+            row["branches"],
+            f"{row['peak_mb']} MB",
+            "a finding" if row["finding"] else "none",
+        ]
+        for door, row in newest_of.items()
+    ]
+    return markdown(("door", "inputs", "time", "branches reached", "peak memory", "findings"), lines)
+
+
+def mutants_table() -> str:
+    """How many mutants of each part the tests killed."""
+    newest_of = {row["place"]: row for row in rows("torture") if row["campaign"] == "mutants"}
+    lines = [
+        [place, row["mutants"], row["killed"], f"{row['killed'] / row['mutants']:.1%}"]
+        for place, row in newest_of.items()
+    ]
+    made, killed = (sum(row[what] for row in newest_of.values()) for what in ("mutants", "killed"))
+    if made:
+        lines.append(["**together**", made, killed, f"**{killed / made:.1%}**"])
+    return markdown(("mutants of", "made", "killed", ""), lines)
+
+
+def survivors_table() -> str:
+    """Each mutant that no test has killed, and why it is let live."""
+    path = ROOT / "results" / "survivors.json"
+    lines = [
+        [f"`{each['place']}`", _code(each["before"]), _code(each["after"]), each["reason"]]
+        for each in json.loads(path.read_text(encoding="utf-8"))
+    ]
+    return markdown(("where", "the line", "the mutant", "why it lives"), lines)
+
+
+def _code(line: str) -> str:
+    return "`" + line.replace("|", "\\|") + "`"
