@@ -43,7 +43,11 @@ ONE_CYCLE = {"peak": 0.1, "total_steps": 10}
             {"lr": 0.1, "size": 2, "gamma": 1.5},
             r"Step: expected gamma to be a number in \(0, 1\], got 1.5",
         ),
-        ("multi-step", {"lr": 0.1, "milestones": [5, 5]}, "MultiStep: expected milestones to be increasing"),
+        (
+            "multi-step",
+            {"lr": 0.1, "milestones": [5, 5]},
+            "MultiStep: expected milestones to be increasing integers >= 1, got (5, 5)",
+        ),
         ("multi-step", {"lr": 0.1, "milestones": [0, 5]}, "MultiStep: expected milestones to be increasing"),
         (
             "multi-step",
@@ -99,3 +103,7 @@ def test_other_annotations_are_left_alone() -> None:
     anything = [1]
     assert Noted("x", anything).note == "x"
     assert Noted("x", anything).anything is anything
+
+
+def test_a_cosine_may_end_where_it_begins() -> None:
+    assert Cosine(0.1, total_steps=10, eta_min=0.1)(5) == pytest.approx(0.1)
