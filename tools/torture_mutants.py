@@ -71,8 +71,10 @@ def campaign(part: str, folder: Path) -> tuple[dict[str, Any], list[dict[str, st
     """One part: its row, and what survived."""
     files, tests = PARTS[part]
     copy(folder, files, tests)
-    mutmut(folder, "run", "--max-children", str(os.cpu_count()))
+    said = mutmut(folder, "run", "--max-children", str(os.cpu_count()))
     found = re.findall(r"^\s*(numnist\.\S+): (.+)$", mutmut(folder, "results", "--all", "true"), re.MULTILINE)
+    if any(status == "not checked" for _, status in found):
+        sys.exit(f"{part}: mutmut did not run: {said[-3000:]}")
     counts: dict[str, int] = {}
     survivors = []
     for name, status in found:
