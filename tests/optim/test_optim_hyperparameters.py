@@ -46,7 +46,7 @@ ONE_CYCLE = {"peak": 0.1, "total_steps": 10}
         (
             "multi-step",
             {"lr": 0.1, "milestones": [5, 5]},
-            r"MultiStep: expected milestones to be increasing integers >= 1, got \\[5, 5\\]",
+            r"MultiStep: expected milestones to be increasing integers >= 1, got \[5, 5\]",
         ),
         ("multi-step", {"lr": 0.1, "milestones": [0, 5]}, "MultiStep: expected milestones to be increasing"),
         (
