@@ -1,6 +1,7 @@
 """What every room's tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from hypothesis import settings
 # not depend on luck; people try others.
 settings.register_profile("numnist", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("numnist")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A job in the background of a shell is started with SIGINT ignored, and programs respect that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
