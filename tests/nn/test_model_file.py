@@ -78,10 +78,12 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, temperature: floa
     assert not (tmp_path / "m.safetensors").exists()
 
 
-def test_a_file_of_an_older_format_loads() -> None:
-    path = Path(__file__).parent / "files" / "format-1.safetensors"
+@pytest.mark.parametrize(("version", "temperature"), [(1, 1.0), (2, 1.25)])
+def test_a_file_of_every_format_there_has_been_loads(version: int, temperature: float) -> None:
+    path = Path(__file__).parent / "files" / f"format-{version}.safetensors"
     model = load_model(path)
-    assert (model.preprocess.image_size, model.temperature, load_notes(path)) == ((4, 5), 1, {"seed": 7})
+    found = model.preprocess.image_size, model.temperature, load_notes(path)
+    assert found == ((4, 5), temperature, {"seed": 7})
     np.testing.assert_array_equal(model.parameters, np.arange(75) / 8)
 
 
