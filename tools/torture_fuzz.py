@@ -31,6 +31,7 @@ def fuzz(door: str, flags: list[str]) -> None:
 
     sys.path.insert(0, str(ROOT))
     with atheris.instrument_imports(include=["numnist"]):
+        from tests.fuzz import door as knocking
         from tests.fuzz import doors
 
         from numnist.engine import batch
@@ -44,7 +45,7 @@ def fuzz(door: str, flags: list[str]) -> None:
         (corpus / f"seed-{number}").write_bytes(seed)
 
     def knock(content: bytes) -> None:
-        doors.answer(chosen, content)
+        knocking.answer(chosen, content)
 
     atheris.Setup([sys.argv[0], *flags, str(corpus)], knock)
     atheris.Fuzz()

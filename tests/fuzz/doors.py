@@ -7,75 +7,23 @@ coverage-guided fuzzer makes of them (tools/torture_fuzz.py).
 import contextlib
 import io
 import json
-import os
 import struct
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 from PIL import Image
+from tests.fuzz.command_lines import command_line, command_line_seeds
+from tests.fuzz.door import Door, saved, written
 
 from numnist import cli
 from numnist.arrays import Array
-from numnist.cli.data import DataCommandFlags
-from numnist.cli.flags import parse, validate
-from numnist.cli.train import TrainFlags, TrainOptions
 from numnist.data import Dataset, NoInkError, Split, read_images, read_labels, read_pictures, write_idx
 from numnist.errors import InputError
 from numnist.nn import Model, Preprocess, Reference, build, load_model, save_model
 from numnist.predict import Predictor
 from numnist.train import Run, load_checkpoint, prepare, resolve, save_checkpoint
-
-FOLDER = Path(
-    tempfile.mkdtemp(prefix="numnist-doors-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-)
-"""In memory where there is such a place: a campaign writes a million files."""
-
-
-@dataclass(frozen=True)
-class Door:
-    """What is knocked at, and good bytes that are knocked with at first.
-
-    knock: raises InputError for bytes that cannot be used; whatever else it raises is a defect.
-    """
-
-    knock: Callable[[bytes], None]
-    seeds: Callable[[], Sequence[bytes]]
-
-
-class FindingError(AssertionError):
-    """An error that is not told as it should be."""
-
-
-def answer(door: Door, content: bytes) -> bool:
-    """Knock; whether it was let in. FindingError where a refusal is not one line."""
-    try:
-        door.knock(content)
-    except InputError as error:
-        words = str(error)
-        if not words.strip() or "\n" in words or "\r" in words or len(words) > 2000:
-            raise FindingError(f"not one line: {words[:3000]!r}") from error
-        return False
-    return True
-
-
-def written(content: bytes, name: str) -> Path:
-    """The bytes as a file."""
-    path = FOLDER / name
-    path.write_bytes(content)
-    return path
-
-
-def saved(write: Callable[[Path], object], name: str) -> bytes:
-    """What something writes to a file."""
-    path = FOLDER / f"seed-{name}"
-    write(path)
-    return path.read_bytes()
-
 
 # IDX
 
@@ -280,65 +228,6 @@ def picture_seeds() -> list[bytes]:
     buffer = io.BytesIO()
     image.convert("RGBA").save(buffer, "PNG")
     return [*found, buffer.getvalue(), idx_seeds()[0]]
-
-
-# Command lines
-
-
-def check_complaints(status: int, words: str) -> None:
-    """What is said is lines of ours: one, or one for each file that could not be used; or the usage."""
-    usage = words.startswith("Handwritten-digit recognition")
-    if status and not usage and not all(line.startswith("numnist: ") for line in words.splitlines()):
-        raise FindingError(f"not lines of ours: {words!r}")
-    if status and not words:
-        raise FindingError("nothing was said")
-
-
-def command_line(content: bytes) -> None:
-    """Arguments between zero bytes. Nothing is trained, downloaded or written: `train` and `data` stop behind
-    their flags, and no argument names another folder.
-    """
-    text = content.decode("utf-8", "replace").replace("/", "_").replace("..", "__")
-    arguments = text.split("\0")[:12]
-    here = Path.cwd()
-    os.chdir(FOLDER)
-    printed, complaints = io.StringIO(), io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaints):
-            try:
-                if arguments[0] == "train":
-                    given = parse(TrainFlags, "train", arguments[1:])
-                    options = {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
-                    validate(TrainOptions, options)
-                    resolve(given, options.get("recipe"), options.get("config") and Path(options["config"]))
-                elif arguments[0] == "data":
-                    validate(DataCommandFlags, parse(DataCommandFlags, "data", arguments[1:]))
-                else:
-                    status = cli.main(arguments)
-                    if status not in (0, 1, 2):
-                        raise FindingError(f"exit status {status}")
-                    check_complaints(status, complaints.getvalue())
-            except SystemExit as end:
-                if end.code not in (0, None):
-                    raise FindingError(f"exit {end.code}") from end
-    finally:
-        os.chdir(here)
-
-
-def command_line_seeds() -> list[bytes]:
-    lines = (
-        "train --model mlp:30 --epochs 3 --optim.kind sgd --optim.lr 0.1 --augment.rotation -5,10",
-        "train --recipe small --schedule.kind step --schedule.every 3 --no-report --seed 4",
-        "evaluate nothing --json --reject 0.5 --tta",
-        "predict pretrained:cnn nothing.png --number --show",
-        "view filters nothing --out x.svg",
-        "summary mlp:30,10 --image-size 8,8",
-        "report nothing other --out x.html",
-        "data --export x --format png --limit 3",
-        "--help",
-        "--version",
-    )
-    return [line.replace(" ", "\0").encode() for line in lines]
 
 
 DOORS = {

@@ -11,7 +11,8 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fuzz.doors import DOORS, answer, described, small_model
+from tests.fuzz.door import answer
+from tests.fuzz.doors import DOORS, described, small_model
 
 from numnist.errors import InputError
 from numnist.nn import load_model, save_model
