@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from numnist import __version__
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
@@ -111,6 +112,15 @@ def test_interrupted_and_uninterrupted_runs_end_in_the_same_bits(
     for one, other in zip(run.callbacks, straight.callbacks, strict=True):
         for name, value in one.saved().items():
             np.testing.assert_array_equal(value, other.saved()[name])
+
+
+def test_it_says_what_wrote_it_and_names_its_callbacks(tmp_path: Path, dataset: Dataset) -> None:
+    run, path = fresh(dataset), tmp_path / "checkpoint.safetensors"
+    save(run, path)
+    values = checkpoint_file.read_values(path)
+    assert (values["format"], values["version"], values["average_updates"]) == (2, __version__, 0)
+    assert {"0.KeepBest.best", "1.EarlyStopping.waited", "2.ReduceOnPlateau.bad_epochs"} <= set(values)
+    assert values["run"] == run.identity
 
 
 def test_the_same_state_gives_the_same_bytes(tmp_path: Path, dataset: Dataset) -> None:

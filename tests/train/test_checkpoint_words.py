@@ -30,6 +30,15 @@ def test_what_was_written_is_read(path: Path) -> None:
         np.testing.assert_array_equal(arrays[name], array)
 
 
+def test_the_values_stand_in_order_and_close_together_behind_the_checksum(path: Path) -> None:
+    """So that the same state gives the same bytes, whoever put its values together."""
+    write(path, path.with_name("old"), {"b": [1, 2], "a": {"d": 1, "c": 2}}, ARRAYS)
+    with safetensors.safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    text = '{"a":{"c":2,"d":1},"b":[1,2]}'
+    assert metadata == {checkpoint_file.METADATA_KEY: digest(text, ARRAYS) + text}
+
+
 def test_the_one_before_is_kept(path: Path) -> None:
     first = path.read_bytes()
     write(path, path.with_name("old"), {"x": 2}, ARRAYS)
