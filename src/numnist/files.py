@@ -58,7 +58,10 @@ def write_atomic(path: Path, content: bytes | str, keep: Path | None = None) -> 
     except BaseException:
         _remove(temporary)
         raise
-    _flush_folder(path.parent)
+    try:
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _remove(path: Path) -> None:

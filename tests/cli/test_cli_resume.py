@@ -211,6 +211,32 @@ def test_the_data_of_the_run_is_remembered(numnist: "Numnist", trained: Path, wo
     assert contents("first") == before
 
 
+def test_the_network_of_the_run_is_remembered(numnist: "Numnist") -> None:
+    """Its file may have been changed, and the working directory be another."""
+    text = '[[layers]]\ntype = "Flatten"\n[[layers]]\ntype = "Linear"\nout_features = "classes"\n'
+    Path("my.toml").write_text(text)
+    assert numnist.train("--model", "my.toml", "--name", "first").status == 0
+    before = contents("first")
+    Path("runs/first/result.json").unlink()
+    Path("my.toml").write_text(text.replace("Flatten", "Nothing"))
+    os.chdir("own")
+    assert numnist("train", "--resume", "../runs/first", "--no-report").status == 0
+    os.chdir("..")
+    assert contents("first") == before
+
+
+def test_a_folder_of_the_same_name_is_no_run(numnist: "Numnist", trained: Path) -> None:
+    Path("first").mkdir()
+    assert numnist("train", "--resume", "first").out.startswith("runs/first: this run is finished")
+
+
+def test_a_disk_that_is_full_when_a_line_is_written_names_the_file(numnist: "Numnist") -> None:
+    command = [*COMMAND, "train", "--data", "own", "--model", "linear", "--epochs", "200", "--name", "lines"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert done.returncode == 2
+    assert re.fullmatch(r"numnist: runs/lines/[a-z]+\.jsonl: File too large\n", done.stderr)
+
+
 @pytest.mark.slow
 def test_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bounded sample of `make torture`."""

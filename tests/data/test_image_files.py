@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 from tests.data.pictures import GREY, palette, saved
 
+from numnist.arrays import Array
 from numnist.data import write_idx
 from numnist.data.image_files import over_page, read_image, read_pictures
 
@@ -186,3 +190,32 @@ def test_idx_files_of_other_types_are_stretched(tmp_path: Path) -> None:
     stack = np.array([[[-2.0, 0.0]], [[1.0, 3.0]]], np.float32)
     write_idx(tmp_path / "a.idx", stack)
     np.testing.assert_allclose(np.stack(read_pictures(tmp_path / "a.idx")), [[[0, 102]], [[153, 255]]])
+
+
+TYPES = [np.int8, np.int16, np.int32, np.float32, np.float64]
+
+
+@given(
+    st.sampled_from(TYPES).flatmap(
+        lambda kind: hnp.arrays(
+            kind,
+            (1, 2, 3),
+            elements=hnp.from_dtype(np.dtype(kind), allow_nan=False, allow_infinity=False),
+        )
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_values_a_picture_has_greys(tmp_path: Path, values: Array) -> None:
+    """Rounding must not leave 255.00000000000003, nor a wide range overflow."""
+    write_idx(tmp_path / "a", values)
+    (picture,) = read_pictures(tmp_path / "a")
+    assert picture.min() == 0
+    assert picture.max() == (255 if np.ptp(values / 2.0) > 0 else 0)
+
+
+def test_values_that_rounded_beyond_white(tmp_path: Path) -> None:
+    """Found by the fuzzer: 123 * (255 / 123) is more than 255."""
+    write_idx(tmp_path / "a", np.array([[[0, 35], [31, 122]]], np.int8))
+    write_idx(tmp_path / "b", np.array([[[0, 35], [-1, 122]]], np.int8))
+    for name in "ab":
+        assert read_pictures(tmp_path / name)[0].max() == 255

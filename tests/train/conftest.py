@@ -1,9 +1,14 @@
 """A data set that a small network learns in a second."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tests.train.resuming import ALL, contents, go
+from tests.train.test_checkpoint import OWN
 
 from numnist.data import Dataset, Split
+from numnist.train import RunFolder
 
 
 def bars(n: int, seed: int) -> Split:
@@ -19,3 +24,20 @@ def bars(n: int, seed: int) -> Split:
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     return Dataset("bars", bars(240, 0), bars(60, 1), 3, "f" * 64, ())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runs are, and the network that the settings name."""
+    folder = tmp_path_factory.mktemp("resume")
+    ALL["model"] = str(folder / "own.toml")
+    (folder / "own.toml").write_text(OWN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(place: Path, dataset: Dataset) -> dict[str, bytes]:
+    """What a run leaves that nothing has interrupted."""
+    folder = RunFolder(place / "runs", None, "straight")
+    go(dataset, folder, resume=False)
+    return contents(folder)

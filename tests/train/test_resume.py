@@ -4,86 +4,24 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.train.test_checkpoint import EVERYTHING, OWN
+from tests.train.resuming import ALL, STEPS, KillAt, Killed, Warnings, contents, go
 
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
     Callback,
-    EpochReport,
-    Outcome,
     RunFolder,
     StepReport,
     TrainState,
     load_checkpoint,
     prepare,
     resolve,
-    train,
 )
 from numnist.train.checkpoint import PREVIOUS, SECONDS, Checkpoint
-
-SAME = ("model.safetensors", "history.jsonl", "result.json", "statistics.jsonl")
-ALL: dict[str, Any] = {**EVERYTHING, "epochs": 3, "average": 0.9, "clean_epochs": 1, "label_smoothing": 0.1}
-STEPS = 3 * 7
-"""Of a whole run."""
-
-
-class Killed(BaseException):
-    """What nobody catches: the end of a process."""
-
-
-class KillAt(Callback):
-    """Ends the process behind a step, or at the end of the epoch of this number."""
-
-    def __init__(self, step: int = -1, epoch: int = -1) -> None:
-        self.step, self.epoch = step, epoch
-
-    def on_step_end(self, state: TrainState, report: StepReport) -> None:
-        if state.step == self.step:
-            raise Killed
-
-    def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
-        if state.epoch == self.epoch:
-            raise Killed
-
-
-def go(
-    dataset: Dataset,
-    where: RunFolder,
-    *observers: Callback,
-    resume: bool = True,
-    every: int | None = None,
-    threads: int | None = None,
-    **changed: Any,
-) -> Outcome:
-    job = prepare(*resolve({**ALL, **changed}), dataset, threads=threads)
-    return train(job, where, observers, resume=resume, checkpoint_every=every)
-
-
-def contents(folder: RunFolder) -> dict[str, bytes]:
-    return {name: folder.file(name).read_bytes() for name in SAME}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the runs are, and the network that the settings name."""
-    folder = tmp_path_factory.mktemp("resume")
-    ALL["model"] = str(folder / "own.toml")
-    (folder / "own.toml").write_text(OWN)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def straight(place: Path, dataset: Dataset) -> dict[str, bytes]:
-    """What a run leaves that nothing has interrupted."""
-    folder = RunFolder(place / "runs", None, "straight")
-    go(dataset, folder, resume=False)
-    return contents(folder)
 
 
 @given(
@@ -204,14 +142,6 @@ def test_the_end_of_a_finished_run_may_come_again(
     assert contents(folder) == straight
 
 
-class Warnings(Callback):
-    def __init__(self) -> None:
-        self.words: list[str] = []
-
-    def on_warning(self, words: str) -> None:
-        self.words.append(words)
-
-
 @pytest.mark.parametrize("damage", [b"", b"x" * 1000, None])
 def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(
     place: Path, dataset: Dataset, straight: dict[str, bytes], damage: bytes | None
@@ -260,7 +190,9 @@ def test_other_settings_are_refused_with_what_differs(place: Path, dataset: Data
     assert folder.file("checkpoint.safetensors").read_bytes() == before
 
 
-def test_without_a_wish_a_checkpoint_is_written_every_minute(tmp_path: Path, dataset: Dataset) -> None:
+def test_without_a_wish_a_checkpoint_is_written_every_minute(
+    tmp_path: Path, place: Path, dataset: Dataset
+) -> None:
     """A clock decides when, and only when."""
     now, written = [0.0], []
     job = prepare(*resolve(ALL), dataset)
@@ -278,7 +210,7 @@ def test_without_a_wish_a_checkpoint_is_written_every_minute(tmp_path: Path, dat
     assert checkpoint.path.exists()
 
 
-def test_weights_that_are_not_finite_make_no_checkpoint(tmp_path: Path, dataset: Dataset) -> None:
+def test_weights_that_are_not_finite_make_none(tmp_path: Path, place: Path, dataset: Dataset) -> None:
     job = prepare(*resolve(ALL), dataset)
     checkpoint = Checkpoint(tmp_path / "c", job.identity, job.model, (), every=1)
 

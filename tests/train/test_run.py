@@ -29,7 +29,7 @@ from numnist.train import (
 from numnist.train.records import History
 from numnist.train.statistics import Statistics
 
-ADDED = ("data.json", "report.html")
+ADDED = ("data.json", "network.toml", "report.html")
 """What the command line adds to a run's files."""
 
 SETTINGS: dict[str, Any] = {"model": "mlp:8", "batch_size": 32, "epochs": 3}

@@ -68,8 +68,8 @@ def remembered_data(folder: RunFolder, flags: DataFlags) -> DataFlags:
     if any(getattr(flags, name) is not None for name in DataFlags.model_fields) or not path.exists():
         return flags
     try:
-        found = DataFlags.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
+        found = DataFlags.model_validate(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError):
         raise InputError(f"{path}: damaged: name the data by flags, as when the run began") from None
     return found
 

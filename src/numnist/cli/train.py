@@ -123,7 +123,8 @@ def _existing(options: TrainOptions) -> RunFolder:
     assert options.resume is not None
     named = options.resume
     in_runs = options.runs / named
-    return RunFolder.existing(in_runs if not named.is_dir() and in_runs.is_dir() else named)
+    is_run = (named / "config.toml").is_file()
+    return RunFolder.existing(in_runs if not is_run and in_runs.is_dir() else named)
 
 
 def _train(
@@ -137,7 +138,9 @@ def _train(
 ) -> tuple[int, RunFolder]:
     """One run, or the rest of an existing one, what came of it printed; the exit status and where it is."""
     console = plain_console()
-    job = prepare(recipe, config, dataset, threads=options.threads)
+    copy = existing.file("network.toml") if existing else None
+    network_file = copy if copy is not None and copy.exists() else None
+    job = prepare(recipe, config, dataset, threads=options.threads, network_file=network_file)
     if options.tensorboard is not None:  # what is wrong with it is said before there is a folder of the run
         summary_writer()
         try:
@@ -145,6 +148,8 @@ def _train(
         except OSError as error:
             raise InputError(f"--tensorboard: {options.tensorboard}: {error.strerror or error}") from error
     first = {"config.toml": to_toml(recipe, config), "data.json": data_flags(options)}
+    if not existing and config.model.endswith(".toml"):  # the file may be changed before the run goes on
+        first["network.toml"] = Path(config.model).read_text(encoding="utf-8")
     folder = existing or RunFolder(options.runs, name, config.model, options.force, first)
     images, parameters = len(job.trainer.images), job.model.layout.size
     console.print(
@@ -154,7 +159,7 @@ def _train(
     )
     board: TensorBoard | None = None
     if options.tensorboard is not None:
-        place = options.tensorboard / folder.path.name
+        place = options.tensorboard / folder.path.resolve().name
         if options.force:
             for old in place.glob("events.out.tfevents.*"):
                 old.unlink()
@@ -186,7 +191,7 @@ def _train(
     console.print("\n".join(lines), soft_wrap=True)
     if options.report and outcome.test is not None:
         console.print(_report(folder, dataset), soft_wrap=True)
-    return STATUS.get(job.state.stop, 0) if job.state.interrupted else 0, folder
+    return STATUS.get(job.state.interrupted, 0), folder
 
 
 def _report(folder: RunFolder, dataset: Dataset) -> str:

@@ -177,5 +177,7 @@ def _deep(image: "Image") -> Array:
 
 def _stretched(values: Array) -> Array:
     """Any range of values as 0 to 255; all 0 where there is but one value."""
-    low, high = float(values.min()), float(values.max())
-    return (values.astype(np.float64) - low) * (255 / (high - low)) if high > low else np.zeros(values.shape)
+    halves = values.astype(np.float64) / 2  # the range of halves does not overflow
+    low, high = float(halves.min()), float(halves.max())
+    # Divided first: the largest is 1 then, and 255 times that no more than 255.
+    return (halves - low) / (high - low) * 255 if high > low else np.zeros(values.shape)

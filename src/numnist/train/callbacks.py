@@ -13,6 +13,7 @@ class Callback:
     A callback changes the run through `state` alone: `state.stop = "reason"` ends it after the current step,
     `state.lr_scale` multiplies the schedule's learning rate. One that has to remember something over an
     interruption says so in `saved` and takes it back in `restore`; arrays and plain values are both welcome.
+    `restore` raises ValueError for values that cannot be.
     """
 
     def on_warning(self, words: str) -> None:
@@ -77,7 +78,10 @@ class KeepBest(Callback):
 
     def restore(self, saved: dict[str, Any]) -> None:
         """See `Callback.restore`."""
-        self.best, self.epoch = saved["best"], saved["epoch"]
+        best = saved["best"]
+        if best is not None and not (type(best) is float and 0 <= best <= 1):
+            raise ValueError(f"expected the best accuracy to be from 0 to 1, got {str(best)[:40]!r}")
+        self.best, self.epoch = best, saved["epoch"]
         self.parameters[...] = saved["parameters"]
         self.buffers[...] = saved["buffers"]
 

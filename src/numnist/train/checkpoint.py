@@ -1,5 +1,6 @@
 """A run on disk: all that going on from this very step needs."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -126,11 +127,17 @@ def load_checkpoint(
         state.average.parameters[...] = arrays["average.parameters"]
         state.average.buffers[...] = arrays["average.buffers"]
         state.average.updates = values["average_updates"]
+        state.average.is_swapped = False
     state.epoch, state.step, state.lr_scale = values["epoch"], values["step"], values["lr_scale"]
     state.stop, state.report, state.partial = values["stop"], report, partial
+    state.interrupted = ""
     for prefix, callback in _named(callbacks):
         keys = {name: prefix + name for name in callback.saved()}
-        callback.restore({name: arrays[key] if key in arrays else values[key] for name, key in keys.items()})
+        saved = {name: arrays[key] if key in arrays else values[key] for name, key in keys.items()}
+        try:
+            callback.restore(saved)
+        except ValueError as error:
+            raise describe_damage(path, error) from error
 
 
 def _contents(
@@ -148,7 +155,7 @@ def _contents(
         "epoch": state.epoch,
         "step": state.step,
         "lr_scale": state.lr_scale,
-        "stop": "" if state.interrupted else state.stop,
+        "stop": state.stop,
         "report": state.report.saved() if state.report else None,
         "partial": state.partial.saved() if state.partial else None,
         "optimizer_step": state.optimizer.step,
@@ -199,6 +206,10 @@ def _check_values(expected: Mapping[str, Any], came: Mapping[str, Any]) -> None:
         if type(came[name]) is not int or came[name] < 0:
             raise ValueError(f"expected {name} to be a count, got {_short(came[name])!r}")
     for name, value in expected.items():
-        # What a fresh run has not got yet is None in it.
-        if value is not None and came[name] is not None and type(came[name]) is not type(value):
+        # What a fresh run has not got yet is None in it, and looked at by whoever takes it.
+        if name in ("report", "partial") or value is None:
+            continue
+        if type(came[name]) is not type(value) or came[name] != came[name]:
             raise ValueError(f"expected {name} to be {type(value).__name__}, got {_short(came[name])!r}")
+    if not 0 < came["lr_scale"] < math.inf:
+        raise ValueError(f"expected lr_scale to be a finite number above 0, got {came['lr_scale']}")

@@ -36,7 +36,7 @@ def stop_on_signals(state: TrainState) -> Iterator[None]:
         nonlocal asked
         if time.monotonic() - asked > SAME_SIGNAL:
             _as_elsewhere(number, frame, before[signal.Signals(number)])
-        state.stop, state.interrupted = ASKING[signal.Signals(number)], True
+        state.interrupted = ASKING[signal.Signals(number)]
         asked = min(asked, time.monotonic())
 
     ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]

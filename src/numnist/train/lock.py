@@ -28,11 +28,13 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         """Raises: InputError where a run is being written to this folder; OSError where no file can be."""
-        self.path = (folder / NAME).resolve()
+        self.path = folder.resolve() / NAME
         if self.path in self._held:
             raise InputError(f"{folder}: this run is going on in this process")
         while True:
-            self._file = self.path.open("a+", encoding="utf-8")
+            # A link here would have another file emptied and taken away.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._file = os.fdopen(os.open(self.path, flags, 0o644), "r+", encoding="utf-8")
             if not _locked(self._file):
                 self._file.seek(0)
                 owner = self._file.read(20).strip()
@@ -42,10 +44,14 @@ class RunLock:
             if _is_at(self._file, self.path):
                 break
             self._file.close()  # its owner took it away after we had opened it
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
         self._held.add(self.path)
+        try:
+            self._file.truncate(0)
+            self._file.write(str(os.getpid()))
+            self._file.flush()
+        except OSError as error:
+            self.release()
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def release(self) -> None:
         """Let others in."""
@@ -53,7 +59,8 @@ class RunLock:
             self._held.discard(self.path)
             with suppress(OSError):  # the folder may have been taken away
                 self.path.unlink()
-            self._file.close()
+            with suppress(OSError):  # what could not be written
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self

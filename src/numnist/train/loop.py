@@ -52,7 +52,7 @@ class Trainer:
             callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
         # A diverging run overflows before its loss is looked at; that look is the warning.
         with stop_on_signals(state), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            while state.epoch < epochs and not state.stop:
+            while state.epoch < epochs and not state.is_over:
                 self._epoch(state, callbacks)
         if state.average is not None:
             exchange(self.model, state.average)
@@ -110,7 +110,7 @@ class Trainer:
             epoch.add(step)
             for callback in callbacks:
                 callback.on_step_end(state, step)
-            if state.stop and state.step < last_step:
+            if state.is_over and state.step < last_step:
                 return False
         return True
 

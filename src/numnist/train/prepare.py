@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,13 @@ def prepare(
     dataset: Dataset,
     network: Sequential | None = None,
     threads: int | None = None,
+    network_file: Path | None = None,
 ) -> Run:
     """Build model, executor, optimizer and schedule for these settings and this data.
 
     network: one of your own, instead of the one that `config.model` names. threads: how many cores to use,
-    None for all; it does not change the result.
+    None for all; it does not change the result. network_file: a copy of the description that `config.model`
+    names, to be read instead of it.
 
     With the engine, a process forked from this one shares the model's parameters: see
     `engine.share_parameters`.
@@ -83,7 +86,7 @@ def prepare(
 
     if network is not None:
         config = config.model_copy(update={"model": OWN_NETWORK})
-    model = new_model(config, partial(train.parts, trained), dataset.classes, network)
+    model = new_model(config, partial(train.parts, trained), dataset.classes, network, network_file)
     if config.executor == "engine":
         share_parameters(model)
     images = TrainingImages(
@@ -124,11 +127,15 @@ def prepare(
 
 
 def new_model(
-    config: Config, parts: Callable[[], Iterable[Array]], classes: int, network: Sequential | None = None
+    config: Config,
+    parts: Callable[[], Iterable[Array]],
+    classes: int,
+    network: Sequential | None = None,
+    network_file: Path | None = None,
 ) -> Model:
     """The model of these settings with fresh weights, fitted to the images that it will be trained on.
 
-    parts: gives these images, some at a time, as often as it is called.
+    parts: gives these images, some at a time, as often as it is called. network, network_file: see `prepare`.
 
     Raises: InputError when the images cannot be standardised or do not fit the network.
     """
@@ -138,7 +145,7 @@ def new_model(
         except ValueError as error:
             raise InputError(f"the training images cannot be standardised: {error}") from error
     try:
-        network = network or build(config.model, preprocess.input_shape, classes)
+        network = network or build(str(network_file or config.model), preprocess.input_shape, classes)
         model = Model(network, preprocess)
     except MemoryError as error:
         raise InputError(f"--model: {config.model} has more parameters than there is memory for") from error

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from numnist.train.state import EpochReport, StepReport, TrainState
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
     """Append one object as a line of JSON, and have it on the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # a full disk names no file by itself
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 class Record(Callback):
@@ -98,10 +102,11 @@ class Timing(Callback):
         """Keep the rows of so many epochs, and those of no epoch."""
         if not self.path.exists():
             return
-        rows = [
-            json.loads(line)
-            for line in self.path.read_text(encoding="utf-8").splitlines()
-            if line.endswith("}")
-        ]
-        kept = [row for row in rows if row.get("epoch", 0) <= epochs]
+        kept = []
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, RecursionError):  # one may have been cut off
+                row = json.loads(line)
+                epoch = row.get("epoch", 0) if isinstance(row, dict) else None
+                if isinstance(epoch, int) and epoch <= epochs:
+                    kept.append(row)
         write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in kept))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def train(
     ends in the same bytes of model.safetensors, history.jsonl and result.json as one that was never
     interrupted.
 
-    observers: further callbacks that watch, such as a progress bar. resume: go on from the last checkpoint in
+    observers: further callbacks, such as a progress bar. resume: go on from the last checkpoint in
     the folder that is whole; from the start where there is none. checkpoint_every: steps between two
     checkpoints, None for one about every minute.
     Raises: DivergenceError when the loss is no longer finite; the last checkpoint stands. InputError where
@@ -60,20 +61,26 @@ def _train(
     """`train`, the folder locked."""
     config = run.config
     folder.sweep()
+    remembering = [observer for observer in observers if observer.saved()]
     remembered = [
         *run.callbacks,
+        *remembering,
         History(folder.file("history.jsonl")),
         Statistics(folder.file("statistics.jsonl"), run.model, run.trainer.executor),
     ]
-    warnings = _go_on(run, folder, remembered) if resume else []
-    if not resume:
+    warnings = []
+    if resume:
+        warnings = _go_on(run, folder, remembered)
+    else:
+        folder.begin_again()
+    if not resume or not folder.file("config.toml").exists():
         write_atomic(folder.file("config.toml"), to_toml(run.recipe, config))
     path = folder.file("checkpoint.safetensors")
     callbacks = [
         *remembered,
-        Checkpoint(path, run.identity, run.model, remembered, checkpoint_every),
+        *(observer for observer in observers if observer not in remembering),
+        Checkpoint(path, run.identity, run.model, remembered, checkpoint_every),  # sees what all of them did
         Timing(folder.file("timing.jsonl")),  # behind those whose writing it counts
-        *observers,
     ]
     for warning in warnings:
         for callback in callbacks:
@@ -83,7 +90,7 @@ def _train(
         raise DivergenceError("the last steps left weights that are not finite: try a smaller --optim.lr")
     save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
     if run.state.interrupted:
-        return Outcome(run.state.stop, None)
+        return Outcome(run.state.interrupted, None)
     if run.trainer.validation is not None:
         _calibrate(run)
         save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
@@ -108,15 +115,41 @@ def _go_on(run: Run, folder: RunFolder, callbacks: Sequence[Callback]) -> list[s
         if not path.exists():
             continue
         try:
+            if not path.is_file():
+                raise InputError(f"{path}: not a checkpoint of this run: it is no file")
             load_checkpoint(path, run.identity, run.model, run.state, callbacks)
+            _check_place(run, path)
         except InputError as error:
             damaged.append(error)
         else:
+            if damaged:  # or the next checkpoint would take this good one's place for it
+                _put_away(folder.file("checkpoint.safetensors"))
             return [f"{error}; going on from the one before it" for error in damaged]
     if damaged:
         raise damaged[0]
     folder.begin_again()
     return []
+
+
+def _put_away(path: Path) -> None:
+    """Take a damaged checkpoint out of the way, whatever it is."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f"{path.name}-damaged"))
+    else:
+        path.unlink()
+
+
+def _check_place(run: Run, path: Path) -> None:
+    """InputError unless a run of these settings can stand where the checkpoint has it."""
+    state, images = run.state, run.trainer.images
+    done = state.step - state.epoch * images.steps_per_epoch
+    partial = state.partial
+    fits = 0 <= done < images.steps_per_epoch and state.epoch <= run.config.epochs
+    fits = fits and (partial is not None) == (done > 0)
+    if partial is not None:
+        fits = fits and partial.epoch == state.epoch + 1 and 0 < partial.saved()["n"] <= len(images)  # type: ignore[operator]
+    if not fits:
+        raise InputError(f"{path}: not a checkpoint of this run: no run of these settings comes to this step")
 
 
 def _calibrate(run: Run) -> None:

@@ -25,6 +25,7 @@ class RunFolder:
     FILES = (
         "config.toml",
         "data.json",
+        "network.toml",
         "history.jsonl",
         "timing.jsonl",
         "statistics.jsonl",
@@ -35,10 +36,10 @@ class RunFolder:
         "report.html",
     )
 
-    KEPT = ("config.toml", "data.json")
+    KEPT = ("config.toml", "data.json", "network.toml")
     """What is there before the first step, and stays when a run begins again."""
 
-    INTERNAL = ("data.json", PREVIOUS)
+    INTERNAL = ("data.json", "network.toml", PREVIOUS)
     """What only going on with a run needs."""
 
     def __init__(

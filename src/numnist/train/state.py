@@ -1,5 +1,6 @@
 """What changes while a model is trained, and what one epoch came to."""
 
+import math
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
@@ -13,7 +14,8 @@ class TrainState:
 
     average: of the weights, where one is kept: it is what is validated, and what the run ends with.
     epoch, step: epochs and updates completed. lr_scale: what callbacks have made of the schedule's rate.
-    stop: why the run is to end after this step, or "" while it goes on. interrupted: whether a person did it.
+    stop: why the run has come to its end, or "". interrupted: "interrupted" or "terminated" where a signal
+    asks for a stop after this step, which is no end: the run may go on later.
     report: what the last epoch came to. partial: what the one under way has come to, in the midst of it.
     """
 
@@ -23,9 +25,14 @@ class TrainState:
     step: int = 0
     lr_scale: float = 1.0
     stop: str = ""
-    interrupted: bool = False
+    interrupted: str = ""
     report: "EpochReport | None" = None
     partial: "EpochReport | None" = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further step is to be taken."""
+        return bool(self.stop or self.interrupted)
 
 
 @dataclass(frozen=True)
@@ -78,5 +85,7 @@ class EpochReport:
             kinds = {type(fresh[name])} - {NoneType} or {NoneType, float}
             if type(value) not in kinds and not (type(value) is int and float in kinds):
                 raise ValueError(f"expected {name} of an epoch to be a number, got {str(value)[:80]}")
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"expected {name} of an epoch to be finite and at least 0, got {value}")
         values = dict(saved)
         return cls(_n=values.pop("n"), **values)
