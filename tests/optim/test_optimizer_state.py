@@ -8,6 +8,7 @@ import pytest
 
 from numnist.arrays import Array
 from numnist.optim import OPTIMIZERS, Adam, Momentum, OneCycle
+from numnist.optim.base import BLOCK
 
 RNG = np.random.default_rng(0)
 PARAMS = RNG.normal(size=30).astype(np.float32)
@@ -137,3 +138,26 @@ def test_moving_keeps_type_and_values() -> None:
     assert asked == [np.float32]
     for name, slot in state.slots.items():
         np.testing.assert_array_equal(slot, before[name])
+
+
+def test_a_vector_of_several_blocks_is_stepped_over_once() -> None:
+    """Block by block, each value once, as if each block had been alone."""
+    n = 2 * BLOCK + 5
+    rng = np.random.default_rng(1)
+    params, grads = (rng.normal(size=n).astype(np.float32) for _ in range(2))
+    mask = rng.random(n) < 0.5
+    optimizer = Adam(weight_decay=0.1)
+    alone = []
+    for start in range(0, n, BLOCK):
+        part = slice(start, start + BLOCK)
+        p = params[part].copy()
+        state = optimizer.init(p, mask[part])
+        for _ in range(3):
+            optimizer.step(p, grads[part], state, 0.01)
+        alone.append(p)
+    state = optimizer.init(params, mask)
+    for _ in range(3):
+        optimizer.step(params, grads, state, 0.01)
+    assert len(state.blocks()) == 3
+    assert [place.stop for place, _ in state.blocks()] == [BLOCK, 2 * BLOCK, n]
+    np.testing.assert_array_equal(params, np.concatenate(alone))
