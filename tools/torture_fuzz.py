@@ -21,6 +21,9 @@ CACHE = ROOT / ".cache" / "fuzz"
 LONGEST = 4096
 """Bytes of an input; the structures are small, and what is longer is slower."""
 
+INTERRUPTED = 72
+"""Exit status of libFuzzer after Ctrl-C, which is no finding."""
+
 HANG, MEMORY = 30, 2048
 """Seconds of one input, and megabytes of the process, that are findings."""
 
@@ -70,7 +73,8 @@ def campaign(door: str, runs: int, seconds: int) -> dict[str, object]:
     knocks = re.findall(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     covered = re.findall(r"\bcov: (\d+)", done.stderr)
     memory = re.findall(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
-    if done.returncode:
+    found = done.returncode not in (0, INTERRUPTED)
+    if found:
         print(done.stderr[-3000:], file=sys.stderr)
     return {
         "campaign": "fuzz",
@@ -79,7 +83,7 @@ def campaign(door: str, runs: int, seconds: int) -> dict[str, object]:
         "seconds": round(time.monotonic() - began),
         "branches": int(covered[-1]) if covered else 0,
         "peak_mb": int(memory[-1]) if memory else 0,
-        "finding": done.returncode != 0,
+        "finding": found,
         "python": platform.python_version(),
     }
 
