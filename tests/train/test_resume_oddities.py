@@ -142,8 +142,38 @@ def test_values_that_no_run_has_are_refused_in_one_line(
 
     rewrite(path, altered)
     path.with_name("old").unlink()
-    with pytest.raises(InputError, match=r"^[^\n]*$"):
+    with pytest.raises(
+        InputError, match=r"^[^\n]*/checkpoint\.safetensors: not a checkpoint of this run: [^\n]+$"
+    ):
         go(dataset, folder)
+
+
+def test_the_words_for_a_rate_that_cannot_be(place: Path, dataset: Dataset) -> None:
+    folder = RunFolder(place / "runs", None, "rate")
+    with pytest.raises(Killed):
+        go(dataset, folder, KillAt(12), every=2)
+    folder.file(PREVIOUS).unlink()
+    rewrite(folder.file("checkpoint.safetensors"), lambda values, arrays: values.update(lr_scale=-2.0))
+    with pytest.raises(InputError, match=r"run: expected lr_scale to be a finite number above 0, got -2\.0$"):
+        go(dataset, folder)
+
+
+def test_after_the_last_step_of_an_epoch_there_is_no_checkpoint_yet(
+    tmp_path: Path, place: Path, dataset: Dataset
+) -> None:
+    """It would be of an epoch that is neither under way nor over."""
+    job = prepare(*resolve(ALL), dataset)
+    checkpoint = Checkpoint(tmp_path / "c", job.identity, job.model, (), every=1)
+    steps: list[int] = []
+
+    class Watch(Callback):
+        def on_step_end(self, state: TrainState, report: StepReport) -> None:
+            if checkpoint.path.exists():
+                steps.append(state.step)
+                checkpoint.path.unlink()
+
+    job.trainer.fit(job.state, 1, [checkpoint, Watch()])
+    assert steps == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_checkpoint_that_is_no_file_is_damaged(
