@@ -31,6 +31,7 @@ PARTS = {
             "tests/train/test_checkpoint.py",
             "tests/train/test_checkpoint_words.py",
             "tests/train/test_resume.py",
+            "tests/train/test_resume_oddities.py",
         ],
     ),
 }
