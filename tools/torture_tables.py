@@ -1,17 +1,22 @@
 """Tables of docs/reliability.md and docs/survivors.md, from the rows of the torture campaigns."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from rows import ROOT, markdown, rows
 
 
 def kills_table() -> str:
-    """Where the kills of the newest campaign struck, and what came of them."""
-    row = [row for row in rows("torture") if row["campaign"] == "kills"][-1]
-    lines: list[Sequence[object]] = [[f"struck {where}", n] for where, n in row["struck"].items()]
-    lines += [["**kills in all**", f"**{row['kills']}**"], ["runs", row["runs"]]]
-    lines += [["runs that ended in other bytes", f"**{row['different']}**"]]
+    """Where the kills of all campaigns struck, and what came of them."""
+    campaigns = [row for row in rows("torture") if row["campaign"] == "kills"]
+    struck: Counter[str] = Counter()
+    for row in campaigns:
+        struck.update(row["struck"])
+    kills, runs, different = (sum(row[what] for row in campaigns) for what in ("kills", "runs", "different"))
+    lines: list[Sequence[object]] = [[f"struck {where}", n] for where, n in sorted(struck.items())]
+    lines += [["**kills in all**", f"**{kills}**"], ["runs", runs]]
+    lines += [["runs that ended in other bytes", f"**{different}**"]]
     return markdown(("kill -9", "times"), lines)
 
 
