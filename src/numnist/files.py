@@ -3,7 +3,8 @@
 import os
 import tomllib
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +44,26 @@ def write_atomic(path: Path, content: bytes | str, keep: Path | None = None) -> 
     # Not `tempfile`: its files are private (mode 0600); these are for whoever may read the folder.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        temporary.replace(path)
-    except OSError as error:
-        _remove(temporary)
-        raise OSError(
-            error.errno, error.strerror, str(path)
-        ) from error  # a full disk names no file by itself
+        with naming(path):
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if keep is not None and path.exists():
+                path.replace(keep)
+            temporary.replace(path)
     except BaseException:
         _remove(temporary)
         raise
-    try:
+    with naming(path):
         _flush_folder(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError name this file: that of a full disk names none by itself."""
+    try:
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, ClassVar, Self
 
 from numnist.errors import InputError
+from numnist.files import naming
 
 try:
     import fcntl
@@ -46,12 +47,13 @@ class RunLock:
             self._file.close()  # its owner took it away after we had opened it
         self._held.add(self.path)
         try:
-            self._file.truncate(0)
-            self._file.write(str(os.getpid()))
-            self._file.flush()
-        except OSError as error:
+            with naming(self.path):
+                self._file.truncate(0)
+                self._file.write(str(os.getpid()))
+                self._file.flush()
+        except OSError:
             self.release()
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+            raise
 
     def release(self) -> None:
         """Let others in."""

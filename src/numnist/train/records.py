@@ -9,20 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from numnist.errors import InputError
-from numnist.files import write_atomic
+from numnist.files import naming, write_atomic
 from numnist.train.callbacks import Callback
 from numnist.train.state import EpochReport, StepReport, TrainState
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
     """Append one object as a line of JSON, and have it on the disk."""
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:  # a full disk names no file by itself
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with naming(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class Record(Callback):
