@@ -7,7 +7,6 @@ What has been found interesting stays there too, and the next campaign goes on f
 """
 
 import argparse
-import contextlib
 import json
 import platform
 import re
@@ -108,8 +107,6 @@ def main() -> None:
         with (ROOT / "results" / "torture.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
-    with contextlib.suppress(OSError):
-        (CACHE / "README").write_text("Inputs that the fuzzer found interesting: see tools/torture_fuzz.py\n")
 
 
 if __name__ == "__main__":

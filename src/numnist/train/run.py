@@ -147,7 +147,7 @@ def _check_place(run: Run, path: Path) -> None:
     fits = 0 <= done < images.steps_per_epoch and state.epoch <= run.config.epochs
     fits = fits and (partial is not None) == (done > 0)
     if partial is not None:
-        fits = fits and partial.epoch == state.epoch + 1 and 0 < partial.saved()["n"] <= len(images)  # type: ignore[operator]
+        fits = fits and partial.epoch == state.epoch + 1 and 0 < partial.n <= len(images)
     if not fits:
         raise InputError(f"{path}: not a checkpoint of this run: no run of these settings comes to this step")
 

@@ -59,6 +59,11 @@ class EpochReport:
     val_accuracy: float | None = None
     _n: int = field(default=0, repr=False, compare=False)
 
+    @property
+    def n(self) -> int:
+        """Samples so far."""
+        return self._n
+
     def add(self, step: StepReport) -> None:
         """Bring in one more step; the means weigh every sample alike, so a small last batch weighs less."""
         self._n += step.n
