@@ -6,6 +6,7 @@ from numnist.train.checkpoint import load_checkpoint, save_checkpoint
 from numnist.train.config import Config
 from numnist.train.divergence import DivergenceError
 from numnist.train.ensembles import Ensemble, ensembles
+from numnist.train.lock import RunIsGoingOnError
 from numnist.train.loop import Trainer
 from numnist.train.metrics import Evaluation, evaluate
 from numnist.train.prepare import Run, prepare
@@ -29,6 +30,7 @@ __all__ = [
     "ReduceOnPlateau",
     "Run",
     "RunFolder",
+    "RunIsGoingOnError",
     "StepReport",
     "Stream",
     "TensorBoard",

@@ -16,6 +16,10 @@ except ImportError:  # Windows: nothing is locked there
 NAME = ".lock"
 
 
+class RunIsGoingOnError(InputError):
+    """Somebody is writing to the folder of this run."""
+
+
 class RunLock:
     """Held from construction to `release`, to the end of a `with` block, or of the process, however it ends.
 
@@ -28,10 +32,10 @@ class RunLock:
     _held: ClassVar[set[Path]] = set()  # of the process, as the lock is
 
     def __init__(self, folder: Path) -> None:
-        """Raises: InputError where a run is being written to this folder; OSError where no file can be."""
+        """Raises: RunIsGoingOnError where a run writes to this folder; OSError where no file can be."""
         self.path = folder.resolve() / NAME
         if self.path in self._held:
-            raise InputError(f"{folder}: this run is going on in this process")
+            raise RunIsGoingOnError(f"{folder}: this run is going on in this process")
         while True:
             # A link here would have another file emptied and taken away.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -41,7 +45,7 @@ class RunLock:
                 owner = self._file.read(20).strip()
                 self._file.close()
                 whose = f" (process {owner})" if owner.isdigit() else ""
-                raise InputError(f"{folder}: this run is going on in another process{whose}")
+                raise RunIsGoingOnError(f"{folder}: this run is going on in another process{whose}")
             if _is_at(self._file, self.path):
                 break
             self._file.close()  # its owner took it away after we had opened it

@@ -1,0 +1,177 @@
+"""From a study to its runs: which there are, and which of them can be made by now."""
+
+import hashlib
+import itertools
+import json
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+
+from numnist.errors import InputError, unknown
+from numnist.study.study_file import Factor, Level, Settings, StudyFile
+from numnist.train import Config, recipes
+from numnist.train.config_errors import Sources, in_one_line
+from numnist.train.sources import merge, recipe_settings
+
+Role = Literal["measure", "choose"]
+
+Row = dict[str, Any]
+"""What came of a run, see `trial.run_trial`."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run: it serves every factor that has a level with these settings.
+
+    role: "choose" for a run that a setting is chosen by, which never sees the test set.
+    """
+
+    recipe: str
+    config: Config
+    defect: str | None
+    role: Role
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from every other run: two of one key would end in the same bytes."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values: what `from_plain` takes."""
+        return {
+            "recipe": self.recipe,
+            "settings": self.config.plain(),
+            "defect": self.defect,
+            "role": self.role,
+        }
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Self:
+        """The trial of these values."""
+        config = Config.model_validate(values["settings"])
+        return cls(values["recipe"], config, values["defect"], values["role"])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place in a study's table: what is measured there is the row of its trial, once it is known."""
+
+    factor: str
+    level: str
+    seed: int
+    trial: Trial | None
+
+
+class Plan:
+    """All runs of a study.
+
+    Raises: InputError naming the factor, the level and the setting that no run can have.
+    """
+
+    def __init__(self, name: str, study: StudyFile) -> None:
+        self.name, self.study = name, study
+        if study.recipe not in recipes():
+            raise InputError(f"{name}: recipe: {unknown('recipe', study.recipe, recipes())}")
+        self._base = recipe_settings(study.recipe)
+        self._made: dict[str, Trial] = {}
+        for factor_name, factor in study.factors.items():
+            for level_name, level in factor.levels.items():
+                for chosen in _choices(level):
+                    self._config(factor_name, level_name, chosen, seed=0)
+
+    def cells(self, rows: Mapping[str, Row]) -> Iterator[Cell]:
+        """The table, factor by factor; a trial is None while the choice that it waits for is not made.
+
+        rows: what came of the trials so far, by their keys.
+        """
+        for factor_name, factor in self.study.factors.items():
+            for level_name, level in factor.levels.items():
+                chosen = self.chosen(factor_name, level_name, rows)
+                for seed in factor.seeds or self.study.seeds:
+                    trial = None
+                    if chosen is not None:
+                        config = self._config(factor_name, level_name, chosen, seed)
+                        trial = self._trial(config, level.defect, "measure")
+                    yield Cell(factor_name, level_name, seed, trial)
+
+    def chosen(self, factor: str, level: str, rows: Mapping[str, Row]) -> Settings | None:
+        """The settings that a level chooses, {} where it has nothing to choose, None while it cannot tell.
+
+        The best is what has the highest mean accuracy on validation, the first of equals.
+        """
+        options = list(_choices(self.study.factors[factor].levels[level]))
+        if len(options) == 1:
+            return options[0]
+        scores = []
+        for option in options:
+            found = [rows.get(trial.key) for trial in self._choosing(factor, level, option)]
+            accuracies = [row["val_accuracy"] for row in found if row is not None]
+            if len(accuracies) < len(found):
+                return None
+            scores.append(statistics.fmean(accuracies))
+        return options[scores.index(max(scores))]
+
+    def trials(self, rows: Mapping[str, Row]) -> list[Trial]:
+        """Every run that is known to belong to the study, each once; first those that others wait for."""
+        found: dict[str, Trial] = {}
+        for factor_name, factor in self.study.factors.items():
+            for level_name, level in factor.levels.items():
+                options = list(_choices(level))
+                for option in options if len(options) > 1 else ():
+                    found |= {trial.key: trial for trial in self._choosing(factor_name, level_name, option)}
+        found |= {cell.trial.key: cell.trial for cell in self.cells(rows) if cell.trial is not None}
+        return list(found.values())
+
+    def is_complete(self, rows: Mapping[str, Row]) -> bool:
+        """Whether there is a row for every place of the table."""
+        return all(cell.trial is not None and cell.trial.key in rows for cell in self.cells(rows))
+
+    def count(self, rows: Mapping[str, Row]) -> int:
+        """How many runs there are in all. A level that has still to choose counts a run for each seed."""
+        waiting = sum(cell.trial is None for cell in self.cells(rows))
+        return len(self.trials(rows)) + waiting
+
+    def factor(self, name: str) -> Factor:
+        """A factor by name."""
+        return self.study.factors[name]
+
+    def _choosing(self, factor: str, level: str, option: Settings) -> list[Trial]:
+        """The runs that say how good an option is."""
+        defect = self.study.factors[factor].levels[level].defect
+        return [
+            self._trial(self._config(factor, level, option, seed), defect, "choose")
+            for seed in self.study.choice_seeds
+        ]
+
+    def _trial(self, config: Config, defect: str | None, role: Role) -> Trial:
+        return Trial(self.study.recipe, config, defect, role)
+
+    def _config(self, factor: str, level: str, chosen: Settings, seed: int) -> Config:
+        """The settings of a run; InputError where there are no such."""
+        place = f"{self.name}: factors.{factor}.levels.{level}"
+        table = self.study.factors[factor]
+        ours: Settings = merge(self.study.settings, table.settings)
+        ours = merge(merge(ours, table.levels[level].settings), chosen)
+        if "seed" in ours:
+            raise InputError(f"{place}: seed: expected in seeds, not among the settings")
+        settings = merge(self._base, ours) | {"seed": seed}
+        try:
+            return Config.model_validate(settings)
+        except ValidationError as error:
+            sources = Sources(settings, {}, ours, place, self.study.recipe)
+            raise InputError(in_one_line(error, sources)) from error
+
+
+def _choices(level: Level) -> Iterator[Settings]:
+    """Every combination of what a level chooses among; a single empty one where it does not choose."""
+    for values in itertools.product(*level.choose.values()):
+        settings: Settings = {}
+        for key, value in zip(level.choose, values, strict=True):
+            inner: Any = value
+            for step in reversed(key.split(".")):
+                inner = {step: inner}
+            settings = merge(settings, inner)
+        yield settings

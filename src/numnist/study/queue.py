@@ -1,0 +1,219 @@
+"""The trials of a study, claimed by workers that come and go: each is done once, whoever dies on the way."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numnist.errors import InputError
+from numnist.study.storage import GRACE, optuna
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+KEY, ROW, BEAT, CLOCK, TROUBLE, DEFINITION = "key", "row", "beat", "clock", "trouble", "definition"
+"""Attributes of trials, and of the study, in the storage."""
+
+ATTEMPTS = 3
+"""Failures of a trial, not counting the deaths of its worker, after which it is not tried again."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this worker has, and no other. number: of the trial in the storage. key: of what to do."""
+
+    id: int
+    number: int
+    key: str
+
+
+class Queue:
+    """What is to be done, under keys, and what came of it.
+
+    A key is done when a trial of it is complete, and counts once: as its first complete trial. A worker that
+    lives beats; a trial whose worker has been silent for too long is failed, and its key is put in again.
+    Databases have such a heartbeat in Optuna. A journal file has none: there the worker writes the time of
+    its last beat beside the trial.
+
+    Raises: InputError where the storage has a study of this name with another definition, and what differs;
+            where it has none, and `definition` is None.
+    """
+
+    def __init__(
+        self,
+        storage: "BaseStorage",
+        name: str,
+        heartbeat: float,
+        definition: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        library = optuna()
+        self._states = library.trial.TrialState
+        self._finished = library.exceptions.UpdateFinishedTrialError
+        self._storage, self.name, self.heartbeat, self._clock = storage, name, heartbeat, clock
+        self._beats_by_itself = library.storages._heartbeat.is_heartbeat_enabled(storage)
+        if definition is None:
+            try:
+                self.study = library.load_study(study_name=name, storage=storage)
+            except KeyError as error:
+                known = [summary.study_name for summary in storage.get_all_studies()]
+                names = f"there are {', '.join(sorted(known))}" if known else "there is none"
+                raise InputError(f"no study {name!r} in this storage: {names}") from error
+        else:
+            self.study = library.create_study(
+                study_name=name, storage=storage, direction="maximize", load_if_exists=True
+            )
+            self._agree_on(definition)
+        self._id = storage.get_study_id_from_name(name)
+
+    def _agree_on(self, definition: Mapping[str, Any]) -> None:
+        """Write what the study is, unless it has been written; InputError where that was something else."""
+        from numnist.train.checkpoint import differences
+
+        ours = json.loads(json.dumps(definition))
+        if DEFINITION not in self.study.user_attrs:
+            self.study.set_user_attr(DEFINITION, ours)
+        if differ := differences(ours, self.study.user_attrs[DEFINITION]):
+            more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
+            raise InputError(
+                f"study {self.name} has begun, and has changed since: {differ[0]}{more}: "
+                "give it another --name, or take the change back"
+            )
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What the study is, as whoever began it wrote it down."""
+        return dict(self.study.user_attrs.get(DEFINITION, {}))
+
+    def trials(self) -> list["FrozenTrial"]:
+        """All trials as they are now."""
+        return self._storage.get_all_trials(self._id, deepcopy=False)
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """What came of each key that is done."""
+        return {trial.user_attrs[KEY]: trial.user_attrs[ROW] for trial in self._complete()}
+
+    def clocks(self) -> dict[str, dict[str, Any]]:
+        """What a clock said of each key that is done: seconds, machine."""
+        return {trial.user_attrs[KEY]: trial.user_attrs.get(CLOCK, {}) for trial in self._complete()}
+
+    def _complete(self) -> Iterator["FrozenTrial"]:
+        """The first complete trial of each key."""
+        seen = set()
+        for trial in self.trials():
+            key = trial.user_attrs.get(KEY)
+            if trial.state == self._states.COMPLETE and key not in seen:
+                seen.add(key)
+                yield trial
+
+    def running(self) -> int:
+        """How many trials are being worked on, or were when their worker died."""
+        return sum(trial.state == self._states.RUNNING for trial in self.trials())
+
+    def troubles(self) -> dict[str, str]:
+        """The keys that have failed too often, each with what happened last."""
+        found: dict[str, list[str]] = {}
+        for trial in self.trials():
+            if TROUBLE in trial.user_attrs:
+                found.setdefault(trial.user_attrs[KEY], []).append(trial.user_attrs[TROUBLE])
+        return {key: words[-1] for key, words in found.items() if len(words) >= ATTEMPTS}
+
+    def offer(self, keys: Iterable[str]) -> int:
+        """Put in the keys of which no trial waits, runs or is complete; how many that were."""
+        states = (self._states.WAITING, self._states.RUNNING, self._states.COMPLETE)
+        known = {trial.user_attrs.get(KEY) for trial in self.trials() if trial.state in states}
+        missing = [key for key in dict.fromkeys(keys) if key not in known | self.troubles().keys()]
+        for key in missing:
+            self.study.enqueue_trial({}, user_attrs={KEY: key})
+        return len(missing)
+
+    def claim(self) -> Claim | None:
+        """Take the first trial that waits; None where none does. No two workers get the same."""
+        for trial in self.trials():
+            if trial.state != self._states.WAITING:
+                continue
+            try:
+                ours = self._storage.set_trial_state_values(trial._trial_id, self._states.RUNNING)
+            except self._finished:
+                continue
+            claim = Claim(trial._trial_id, trial.number, trial.user_attrs[KEY])
+            if not ours:
+                continue
+            self.beat(claim)
+            # Two workers may have put in one key at the same time: then the earlier trial is the one.
+            alive = (self._states.WAITING, self._states.RUNNING, self._states.COMPLETE)
+            if any(
+                other.user_attrs.get(KEY) == claim.key
+                and other.number < claim.number
+                and other.state in alive
+                for other in self.trials()
+            ):
+                self.give_back(claim)
+                continue
+            return claim
+        return None
+
+    def beat(self, claim: Claim) -> None:
+        """Give a sign of life."""
+        if self._beats_by_itself:
+            self._storage.record_heartbeat(claim.id)  # type: ignore[attr-defined]
+        else:
+            self._storage.set_trial_user_attr(claim.id, BEAT, self._clock())
+
+    @contextmanager
+    def beating(self, claim: Claim) -> Iterator[None]:
+        """Give signs of life from a thread of its own meanwhile."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(self.heartbeat):
+                try:
+                    self.beat(claim)
+                except self._finished:  # it was taken for dead: `complete` will tell
+                    return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def complete(self, claim: Claim, value: float, row: Mapping[str, Any], clock: Mapping[str, Any]) -> bool:
+        """Write what came of a trial; nothing and False where its worker had been taken for dead."""
+        try:
+            self._storage.set_trial_user_attr(claim.id, ROW, dict(row))
+            self._storage.set_trial_user_attr(claim.id, CLOCK, dict(clock))
+            self._storage.set_trial_state_values(claim.id, self._states.COMPLETE, [value])
+        except self._finished:
+            return False
+        return True
+
+    def give_back(self, claim: Claim, trouble: str = "") -> None:
+        """Let go of a trial, so that its key is offered again. trouble: what happened, where it failed."""
+        try:
+            if trouble:
+                self._storage.set_trial_user_attr(claim.id, TROUBLE, trouble)
+            self._storage.set_trial_state_values(claim.id, self._states.FAIL)
+        except self._finished:
+            pass
+
+    def bury_the_dead(self) -> None:
+        """Fail the trials whose workers have been silent for `GRACE` heartbeats."""
+        if self._beats_by_itself:
+            optuna().storages.fail_stale_trials(self.study)
+            return
+        for trial in self.trials():
+            if trial.state == self._states.RUNNING and self._is_silent(trial):
+                self.give_back(Claim(trial._trial_id, trial.number, trial.user_attrs[KEY]))
+
+    def _is_silent(self, trial: "FrozenTrial") -> bool:
+        """Whether a journal says nothing of a trial's worker any more."""
+        began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        last = max(trial.user_attrs.get(BEAT, 0.0), began)
+        return bool(self._clock() - last > GRACE * self.heartbeat)

@@ -1,0 +1,81 @@
+"""Where a study's trials are kept: a journal file, or a database that many machines reach."""
+
+import re
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from numnist.errors import InputError
+from numnist.study.journal_lock import JournalLock
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+EXTRA = "it needs Optuna: pip install 'numnist[study]'"
+"""What to do where the library is missing."""
+
+GRACE = 3
+"""Heartbeats that may be missing before a worker counts as dead."""
+
+
+def optuna() -> ModuleType:
+    """The library, silent but for errors; InputError where it is not installed."""
+    try:
+        import optuna as library
+    except ImportError as error:
+        raise InputError(f"no study: {EXTRA}") from error
+    library.logging.set_verbosity(library.logging.ERROR)
+    # Heartbeats and the journal are marked as experimental, and are what we are here for.
+    warnings.filterwarnings("ignore", category=library.exceptions.ExperimentalWarning)
+    return library
+
+
+def open_storage(storage: str | Path, heartbeat: int) -> "BaseStorage":
+    """The storage of this address.
+
+    storage: path of a journal file, made where it is missing, or the URL of a database, such as
+    postgresql://user@host/name. heartbeat: seconds between two signs of life of a worker; see `Lease`.
+
+    Raises: InputError naming the storage where it cannot be reached, is of another kind, or lacks a library.
+    """
+    library = optuna()
+    if "://" in str(storage):
+        return _database(library, str(storage), heartbeat)
+    path = Path(storage)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = JournalLock(path) if JournalLock.is_possible() else None
+        backend = library.storages.journal.JournalFileBackend(str(path), lock)
+        return library.storages.JournalStorage(backend)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be a study's journal: {error.strerror or error}") from error
+    except (KeyError, ValueError, TypeError, AssertionError) as error:
+        raise InputError(f"{path}: not the journal of a study, or a damaged one") from error
+
+
+def _database(library: ModuleType, url: str, heartbeat: int) -> "BaseStorage":
+    """A database, by SQLAlchemy."""
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    scheme, _, rest = url.partition("://")
+    shown = re.sub(r"//[^@/]*@", "//…@", url)  # a password is not for a log
+    driver = f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
+    arguments: dict[str, Any] = {"pool_pre_ping": True}
+    if driver.startswith("postgresql"):
+        arguments["connect_args"] = {"connect_timeout": 10}
+    try:
+        return library.storages.RDBStorage(  # type: ignore[no-any-return]
+            driver, arguments, heartbeat_interval=heartbeat, grace_period=GRACE * heartbeat
+        )
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(f"--storage: {shown}: expected a file or postgresql://USER@HOST/NAME") from error
+    except ImportError as error:
+        raise InputError(
+            f"--storage: {shown}: no driver for it: pip install 'numnist[postgresql]'"
+        ) from error
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise InputError(
+            f"--storage: {shown}: cannot be reached: {reason[0] if reason else error}"
+        ) from error
