@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numnist.study.plan import Plan
 from numnist.study.queue import Queue
 
-LOOK = 0.5
+LOOK = 1.0
 """Seconds between two looks at how far the workers are."""
 
 DEATHS = 5

@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import ValidationError
@@ -34,7 +35,7 @@ class Trial:
     defect: str | None
     role: Role
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What tells it apart from every other run: two of one key would end in the same bytes."""
         return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:16]
@@ -76,11 +77,11 @@ class Plan:
         if study.recipe not in recipes():
             raise InputError(f"{name}: recipe: {unknown('recipe', study.recipe, recipes())}")
         self._base = recipe_settings(study.recipe)
-        self._made: dict[str, Trial] = {}
+        self._made: dict[tuple[str, str, str, int, Role], Trial] = {}
         for factor_name, factor in study.factors.items():
             for level_name, level in factor.levels.items():
                 for chosen in _choices(level):
-                    self._config(factor_name, level_name, chosen, seed=0)
+                    self._trial(factor_name, level_name, chosen, self.study.seeds[0], "measure")
 
     def cells(self, rows: Mapping[str, Row]) -> Iterator[Cell]:
         """The table, factor by factor; a trial is None while the choice that it waits for is not made.
@@ -93,8 +94,7 @@ class Plan:
                 for seed in factor.seeds or self.study.seeds:
                     trial = None
                     if chosen is not None:
-                        config = self._config(factor_name, level_name, chosen, seed)
-                        trial = self._trial(config, level.defect, "measure")
+                        trial = self._trial(factor_name, level_name, chosen, seed, "measure")
                     yield Cell(factor_name, level_name, seed, trial)
 
     def chosen(self, factor: str, level: str, rows: Mapping[str, Row]) -> Settings | None:
@@ -140,14 +140,16 @@ class Plan:
 
     def _choosing(self, factor: str, level: str, option: Settings) -> list[Trial]:
         """The runs that say how good an option is."""
-        defect = self.study.factors[factor].levels[level].defect
-        return [
-            self._trial(self._config(factor, level, option, seed), defect, "choose")
-            for seed in self.study.choice_seeds
-        ]
+        return [self._trial(factor, level, option, seed, "choose") for seed in self.study.choice_seeds]
 
-    def _trial(self, config: Config, defect: str | None, role: Role) -> Trial:
-        return Trial(self.study.recipe, config, defect, role)
+    def _trial(self, factor: str, level: str, chosen: Settings, seed: int, role: Role) -> Trial:
+        """A trial, made once: to validate hundreds of configurations takes seconds."""
+        place = (factor, level, json.dumps(chosen), seed, role)
+        if place not in self._made:
+            config = self._config(factor, level, chosen, seed)
+            defect = self.study.factors[factor].levels[level].defect
+            self._made[place] = Trial(self.study.recipe, config, defect, role)
+        return self._made[place]
 
     def _config(self, factor: str, level: str, chosen: Settings, seed: int) -> Config:
         """The settings of a run; InputError where there are no such."""
