@@ -17,6 +17,7 @@ COMMANDS = {
     "view": "draw what a network has learned",
     "summary": "show the layers of a model, their shapes and what they cost",
     "study": "run experiments of many runs, and say what they show",
+    "search": "look for better settings",
     "data": "show where the data is and what is in it; export it",
 }
 """The subcommands, each a module of this package with a function `run(arguments) -> exit status`."""

@@ -1,91 +1,62 @@
 """`numnist study`: run experiments of many runs, watch them, and say what they show."""
 
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pydantic_settings import CliPositionalArg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from numnist.cli.console import plain_console
 from numnist.cli.flags import DataFlags, Flags, parse, validate
 from numnist.cli.images import load_dataset
-from numnist.engine.engine import available_cores
+from numnist.cli.jobs import CrewFlags, PlaceFlags, failures, in_words, work_here
+from numnist.cli.report import EXTRA
 from numnist.errors import InputError, unknown
+from numnist.files import write_atomic
 from numnist.study import (
+    Analysis,
     Interrupted,
     Plan,
     Queue,
+    StudyJob,
     Worker,
     definition,
-    open_storage,
-    plan_of,
+    end_with_the_input,
+    job_of,
+    page,
+    progress,
+    read_rows,
     read_study,
+    settings_in_words,
     shipped,
     write_rows,
 )
-from numnist.study.crew import Progress, WorkersDied, progress, run_workers
 
 ACTIONS = {
     "run": "run a study on this machine, or go on with it",
     "work": "join as one more worker, on any machine that reaches the storage",
     "status": "show how far it is",
+    "report": "say what it shows: tables, a picture",
 }
 """What one can do with a study, each a word behind `numnist study`."""
 
-STUDY = "a .toml file, or a study in the package: "
-"""Of which argument this is the help; the names follow."""
-
-JOURNAL = "journal.log"
-"""The storage in a study's folder, unless another is named."""
+STUDY = f"a .toml file, or a study in the package: {', '.join(shipped())}"
 
 
-class PlaceFlags(BaseModel):
-    """Where a study is kept."""
-
-    folder: Annotated[Path, Field(description="folder that holds the folders of the studies")] = Path(
-        "studies"
-    )
-    storage: Annotated[
-        str | None,
-        Field(
-            description="postgresql://USER@HOST/NAME, for many machines; unless given, a file in the folder"
-        ),
-    ] = None
-    heartbeat: Annotated[
-        int, Field(ge=1, description="seconds between two signs of life of a worker; after three it is dead")
-    ] = 10
-
-    def queue(self, name: str, contents: dict[str, object] | None = None) -> Queue:
-        """The study of this name. contents: what it is, where it may have to be begun."""
-        journal = self.folder / name / JOURNAL
-        if self.storage is None and contents is None and not journal.exists():
-            raise InputError(f"{journal}: there is no study of this name: numnist study run begins one")
-        return Queue(open_storage(self.storage or journal, self.heartbeat), name, self.heartbeat, contents)
-
-
-class RunFlags(Flags, PlaceFlags, DataFlags):
+class RunFlags(Flags, CrewFlags):
     """Run a study with workers on this machine; what is done already is not done again.
 
     numnist study run eight-factors --workers 2
     numnist study run my.toml --storage postgresql://me@host/studies
     """
 
-    study: Annotated[CliPositionalArg[str], Field(description=STUDY + ", ".join(shipped()))]
-    name: Annotated[str | None, Field(description="what it is called; unless given, as the file")] = None
-    workers: Annotated[
-        int | None, Field(ge=1, description="processes that share the cores; unless given, one for each core")
-    ] = None
+    study: Annotated[CliPositionalArg[str], Field(description=STUDY)]
 
 
 class WorkFlags(Flags, PlaceFlags, DataFlags):
-    """Work for a study that has begun, until nothing is left to do.
+    """Work for a study or a search that has begun, until nothing is left to do.
 
     numnist study work eight-factors --storage postgresql://me@host/studies
     """
@@ -93,12 +64,22 @@ class WorkFlags(Flags, PlaceFlags, DataFlags):
     study: Annotated[CliPositionalArg[str], Field(description="the study's name")]
     threads: Annotated[int | None, Field(ge=1, description="cores to use; unless given, all")] = None
     quiet: Annotated[bool, Field(description="print nothing but what goes wrong")] = False
+    leash: Annotated[bool, Field(description="end when the standard input does")] = False
 
 
 class StatusFlags(Flags, PlaceFlags):
-    """Show how far a study is.
+    """Show how far a study or a search is.
 
     numnist study status eight-factors
+    """
+
+    study: Annotated[CliPositionalArg[str], Field(description="the study's name")]
+
+
+class ReportFlags(Flags, PlaceFlags):
+    """Say what a study shows: report.md, with verdicts and tables, and a forest plot, in its folder.
+
+    numnist study report eight-factors
     """
 
     study: Annotated[CliPositionalArg[str], Field(description="the study's name")]
@@ -118,8 +99,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if action not in ACTIONS:
         raise InputError(f"study: {unknown('action', action, ACTIONS)}")
-    status: int = {"run": _run, "work": _work, "status": _status}[action](rest)
-    return status
+    return {"run": _run, "work": _work, "status": _status, "report": _report}[action](rest)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -128,48 +108,24 @@ def _run(arguments: Sequence[str]) -> int:
     name, contents = read_study(flags.study)
     plan = Plan(flags.name or name, contents)
     dataset = load_dataset(flags, ("train", "test"))
-    queue = flags.queue(plan.name, definition(plan, dataset))
-    console = plain_console()
-    workers = flags.workers or available_cores()
-    console.print(f"study {plan.name}: {plan.count(queue.rows()):,} runs, {workers} workers", soft_wrap=True)
-    started = time.perf_counter()
-    threads = max(1, available_cores() // workers)
-    command = [*_command(flags, plan.name), "--threads", str(threads), "--quiet"]
+    queue = flags.queue(plan.name, definition(contents, dataset))
     try:
-        with _Watch(console, queue, plan) as watch:
-            run_workers([command] * workers, watch.look, watch.tell)
-    except WorkersDied as error:
-        print(f"numnist: study {plan.name}: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        status = work_here(StudyJob(plan), queue, flags)
     finally:
         path = write_rows(flags.folder / plan.name, plan, queue)
-    console.print(f"time {time.perf_counter() - started:.1f} s\nwrote {path}", soft_wrap=True)
-    return _failed(plan, queue)
-
-
-def _command(flags: RunFlags, name: str) -> list[str]:
-    """The command line of a worker for the same study and the same data."""
-    words = [sys.executable, "-m", "numnist", "study", "work", name]
-    for field in (*PlaceFlags.model_fields, *DataFlags.model_fields):
-        value = getattr(flags, field)
-        if value is not None:
-            words += [f"--{field.replace('_', '-')}", str(value)]
-    return words
-
-
-def _failed(plan: Plan, queue: Queue) -> int:
-    """Tell of the runs that have failed; the exit status."""
-    troubles = queue.troubles()
-    for key, words in list(troubles.items())[:3]:
-        print(f"numnist: study {plan.name}: run {key} failed: {words}", file=sys.stderr)  # noqa: T201
-    return 1 if troubles else 0
+    plain_console().print(
+        f"wrote {path}\nto see what it shows: numnist study report {plan.name}", soft_wrap=True
+    )
+    return status
 
 
 def _work(arguments: Sequence[str]) -> int:
     """`numnist study work`."""
     flags = validate(WorkFlags, parse(WorkFlags, "study work", arguments))
+    if flags.leash:
+        end_with_the_input()
     queue = flags.queue(flags.study)
-    plan = plan_of(queue)
+    job = job_of(queue)
     dataset = load_dataset(flags, ("train", "test"))
     console = plain_console()
 
@@ -177,12 +133,11 @@ def _work(arguments: Sequence[str]) -> int:
         if not flags.quiet:
             console.print(line, soft_wrap=True)
 
-    runs = flags.folder / plan.name / "runs"
-    worker = Worker(queue, plan, dataset, runs, flags.threads, tell)
+    worker = Worker(queue, job, dataset, flags.folder / job.name / "runs", flags.threads, tell)
     try:
-        tell(f"study {plan.name}: {worker.work():,} runs were done here")
-    except Interrupted:
-        tell(f"interrupted; to go on: numnist study work {plan.name}")
+        tell(f"{job.name}: {worker.work():,} runs were done here")
+    except (Interrupted, KeyboardInterrupt):
+        tell(f"interrupted; to go on: numnist study work {job.name}")
         return 130
     return 0
 
@@ -191,15 +146,15 @@ def _status(arguments: Sequence[str]) -> int:
     """`numnist study status`."""
     flags = validate(StatusFlags, parse(StatusFlags, "study status", arguments))
     queue = flags.queue(flags.study)
-    plan = plan_of(queue)
-    queue.bury_the_dead()
+    job = job_of(queue)
     console = plain_console()
-    console.print(in_words(progress(queue, plan)), soft_wrap=True)
-    console.print(_table(plan, queue))
-    return _failed(plan, queue)
+    console.print(in_words(progress(queue, job)), soft_wrap=True)
+    if isinstance(job, StudyJob):
+        console.print(_levels(job.plan, queue))
+    return failures(job, queue)
 
 
-def _table(plan: Plan, queue: Queue) -> Table:
+def _levels(plan: Plan, queue: Queue) -> Table:
     """How many runs of each level are done."""
     rows = queue.rows()
     table = Table("factor", "level", "runs done", "chosen")
@@ -212,65 +167,35 @@ def _table(plan: Plan, queue: Queue) -> Table:
         if last and factor != last:
             table.add_section()
         chosen = plan.chosen(factor, level, rows)
-        text = "not yet" if chosen is None else ", ".join(f"{key} {value}" for key, value in chosen.items())
+        text = "not yet" if chosen is None else ", ".join(settings_in_words(chosen))
         table.add_row(factor if factor != last else "", level, f"{sum(each)} of {len(each)}", text)
         last = factor
     return table
 
 
-def in_words(now: Progress) -> str:
-    """How far a study is, in a line."""
-    line = f"{now.done:,} of {now.total:,} runs are done, {now.running} are running"
-    if now.seconds_left is not None and now.done < now.total:
-        line += f", about {max(1, round(now.seconds_left / 60))} min left"
-    return line
+def _report(arguments: Sequence[str]) -> int:
+    """`numnist study report`."""
+    flags = validate(ReportFlags, parse(ReportFlags, "study report", arguments))
+    queue = flags.queue(flags.study)
+    job = job_of(queue)
+    if not isinstance(job, StudyJob):
+        raise InputError(f"{flags.study}: a search has no report; its best settings are in its folder")
+    folder = flags.folder / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    analysis = Analysis(job.plan, read_rows(write_rows(folder, job.plan, queue)))
+    console, picture, lines = plain_console(), None, []
+    try:
+        from numnist.study.report import forest
+        from numnist.view import save_figure
 
-
-class _Watch:
-    """Shows how far the workers are: a bar on a terminal, a line now and then anywhere else."""
-
-    EVERY = 60.0
-    """Seconds between two lines."""
-
-    def __init__(self, console: Console, queue: Queue, plan: Plan) -> None:
-        self._console, self._queue, self._plan = console, queue, plan
-        self._bar: Bar | None = None
-        self._done = -1
-        self._said = time.monotonic()
-
-    def __enter__(self) -> "_Watch":
-        if self._console.is_interactive:
-            columns = (
-                MofNCompleteColumn(),
-                BarColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.description}"),
-            )
-            self._bar = Bar(*columns, console=self._console, transient=True)
-            self._bar.add_task("")
-            self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def look(self, workers: int) -> bool:
-        """See how far they are; whether anything has been done since the last look."""
-        now = progress(self._queue, self._plan, workers)
-        if self._bar is not None:
-            text = f"{workers} workers"
-            if now.seconds_left is not None:
-                text += f", about {max(1, round(now.seconds_left / 60))} min left"
-            self._bar.update(
-                self._bar.task_ids[0], completed=now.done, total=now.total, description=text, refresh=True
-            )
-        elif time.monotonic() - self._said > self.EVERY:
-            self.tell(in_words(now))
-        changed, self._done = now.done != self._done, now.done
-        return changed
-
-    def tell(self, line: str) -> None:
-        """A line that stays."""
-        self._said = time.monotonic()
-        self._console.print(line, soft_wrap=True)
+        save_figure(forest(analysis), folder / "forest.svg")
+        picture = "forest.svg"
+        lines.append(f"wrote {folder / picture}")
+    except ImportError:
+        lines.append(f"no picture: {EXTRA}")
+    write_atomic(folder / "report.md", page(analysis, picture))
+    now = progress(queue, job)
+    if now.done < now.total:
+        lines.append(f"{now.total - now.done:,} runs are not there yet")
+    console.print("\n".join([*lines, f"wrote {folder / 'report.md'}"]), soft_wrap=True)
+    return 0

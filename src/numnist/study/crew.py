@@ -1,16 +1,22 @@
 """Several workers on one machine: processes that are started, watched, and replaced when they die."""
 
+import os
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from numnist.study.plan import Plan
+from numnist.study.job import Job
 from numnist.study.queue import Queue
 
 LOOK = 1.0
 """Seconds between two looks at how far the workers are."""
+
+REFUSED = 2
+"""Status of a worker that cannot use what it was given: another one would say the same."""
 
 DEATHS = 5
 """Workers in a row that die without anything being done, after which no more are started."""
@@ -31,30 +37,14 @@ class Progress:
     seconds_left: float | None
 
 
-def progress(queue: Queue, plan: Plan, workers: int = 0) -> Progress:
-    """How far a study is by now."""
+def progress(queue: Queue, job: Job, workers: int = 0) -> Progress:
+    """How far a job is by now."""
     rows = queue.rows()
-    trials = plan.trials(rows)
     running = queue.running()
-    left = [trial for trial in trials if trial.key not in rows]
-    seconds = _seconds_per_epoch(queue, rows)
-    need = None
-    if seconds:
-        usual = sum(seconds.values()) / len(seconds)
-        work = sum(trial.config.epochs * seconds.get(trial.config.model, usual) for trial in left)
-        need = work / max(1, workers or running)
-    done = sum(trial.key in rows for trial in trials)
-    return Progress(done, plan.count(rows), running, workers, need)
-
-
-def _seconds_per_epoch(queue: Queue, rows: dict[str, dict[str, object]]) -> dict[str, float]:
-    """What an epoch of each network has taken so far, on average."""
-    found: dict[str, list[float]] = {}
-    for key, clock in queue.clocks().items():
-        settings = rows[key]["settings"] if key in rows else None
-        if isinstance(settings, dict) and "seconds" in clock:
-            found.setdefault(settings["model"], []).append(clock["seconds"] / settings["epochs"])
-    return {model: sum(each) / len(each) for model, each in found.items()}
+    seconds = job.seconds_left(rows, queue.clocks())
+    left = None if seconds is None else seconds / max(1, workers or running)
+    done = sum(key in rows for key in job.due(rows))
+    return Progress(done, job.count(rows), running, workers, left)
 
 
 def run_workers(
@@ -68,33 +58,64 @@ def run_workers(
     workers that run; returns whether anything has been done since it was called last.
 
     Raises: WorkersDied when `DEATHS` workers have died one after another and nothing was done meanwhile.
-            KeyboardInterrupt is passed on, when the workers have ended.
+            KeyboardInterrupt on Ctrl-C, and SystemExit on SIGTERM, when the workers have ended.
     """
-    running: dict[int, subprocess.Popen[bytes]] = {
-        number: subprocess.Popen(command) for number, command in enumerate(commands)
-    }
+    running: dict[int, subprocess.Popen[bytes]] = {}
     deaths = 0
+    with _exit_on_sigterm():
+        try:
+            for number, command in enumerate(commands):
+                running[number] = _start(command)
+            while running:
+                time.sleep(LOOK)
+                if look(len(running)):
+                    deaths = 0
+                for number in [number for number, process in running.items() if process.poll() is not None]:
+                    status = running.pop(number).returncode
+                    if status == 0:
+                        continue
+                    deaths += 1
+                    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+                    if deaths >= DEATHS or status == REFUSED:
+                        raise WorkersDied(f"worker {number + 1} {how}")
+                    tell(f"worker {number + 1} {how}: another takes its place")
+                    running[number] = _start(commands[number])
+        finally:
+            for process in running.values():
+                with suppress(ProcessLookupError):
+                    process.terminate()
+            for process in running.values():
+                process.wait()
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A worker whose standard input ends when this process does: see `end_with_the_input`."""
+    return subprocess.Popen([*command, "--leash"], stdin=subprocess.PIPE)
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process like Ctrl-C does, with what has to be done at the end."""
+
+    def leave(number: int, frame: object) -> None:  # noqa: ARG001
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # no other may set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
     try:
-        while running:
-            time.sleep(LOOK)
-            if look(len(running)):
-                deaths = 0
-            for number, process in list(running.items()):
-                status = process.poll()
-                if status is None:
-                    continue
-                del running[number]
-                if status == 0:
-                    continue
-                deaths += 1
-                how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-                if deaths >= DEATHS or status == 2:  # 2: what a person handed in; another would say the same
-                    raise WorkersDied(f"worker {number + 1} {how}")
-                tell(f"worker {number + 1} {how}: another takes its place")
-                running[number] = subprocess.Popen(commands[number])
+        yield
     finally:
-        for process in running.values():
-            with suppress(ProcessLookupError):
-                process.terminate()
-        for process in running.values():
-            process.wait()
+        signal.signal(signal.SIGTERM, before)
+
+
+def end_with_the_input() -> None:
+    """Have this process asked to end (SIGTERM) when its standard input does: whoever started it is gone."""
+
+    def wait() -> None:
+        while os.read(0, 1024):  # not `sys.stdin`, whose lock a thread may not hold when the process ends
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import ValidationError
 
 from numnist.errors import InputError, unknown
-from numnist.study.study_file import Factor, Level, Settings, StudyFile
+from numnist.study.study_file import Factor, Level, Settings, StudyFile, nested
 from numnist.train import Config, recipes
 from numnist.train.config_errors import Sources, in_one_line
 from numnist.train.sources import merge, recipe_settings
@@ -89,7 +89,7 @@ class Plan:
         rows: what came of the trials so far, by their keys.
         """
         for factor_name, factor in self.study.factors.items():
-            for level_name, level in factor.levels.items():
+            for level_name in factor.levels:
                 chosen = self.chosen(factor_name, level_name, rows)
                 for seed in factor.seeds or self.study.seeds:
                     trial = None
@@ -125,9 +125,9 @@ class Plan:
         found |= {cell.trial.key: cell.trial for cell in self.cells(rows) if cell.trial is not None}
         return list(found.values())
 
-    def is_complete(self, rows: Mapping[str, Row]) -> bool:
-        """Whether there is a row for every place of the table."""
-        return all(cell.trial is not None and cell.trial.key in rows for cell in self.cells(rows))
+    def trial(self, key: str) -> Trial:
+        """One that `trials` has named."""
+        return next(trial for trial in self._made.values() if trial.key == key)
 
     def count(self, rows: Mapping[str, Row]) -> int:
         """How many runs there are in all. A level that has still to choose counts a run for each seed."""
@@ -170,10 +170,4 @@ class Plan:
 def _choices(level: Level) -> Iterator[Settings]:
     """Every combination of what a level chooses among; a single empty one where it does not choose."""
     for values in itertools.product(*level.choose.values()):
-        settings: Settings = {}
-        for key, value in zip(level.choose, values, strict=True):
-            inner: Any = value
-            for step in reversed(key.split(".")):
-                inner = {step: inner}
-            settings = merge(settings, inner)
-        yield settings
+        yield nested(dict(zip(level.choose, values, strict=True)))

@@ -34,7 +34,7 @@ class Claim:
 class Queue:
     """What is to be done, under keys, and what came of it.
 
-    A key is done when a trial of it is complete, and counts once: as its first complete trial. A worker that
+    A key is done when a trial of it is complete, and counts once: as its first such trial. A worker that
     lives beats; a trial whose worker has been silent for too long is failed, and its key is put in again.
     Databases have such a heartbeat in Optuna. A journal file has none: there the worker writes the time of
     its last beat beside the trial.
@@ -53,6 +53,7 @@ class Queue:
     ) -> None:
         library = optuna()
         self._states = library.trial.TrialState
+        self._done = (self._states.COMPLETE, self._states.PRUNED)
         self._finished = library.exceptions.UpdateFinishedTrialError
         self._storage, self.name, self.heartbeat, self._clock = storage, name, heartbeat, clock
         self._beats_by_itself = library.storages._heartbeat.is_heartbeat_enabled(storage)
@@ -106,7 +107,7 @@ class Queue:
         seen = set()
         for trial in self.trials():
             key = trial.user_attrs.get(KEY)
-            if trial.state == self._states.COMPLETE and key not in seen:
+            if trial.state in self._done and key not in seen:
                 seen.add(key)
                 yield trial
 
@@ -124,8 +125,7 @@ class Queue:
 
     def offer(self, keys: Iterable[str]) -> int:
         """Put in the keys of which no trial waits, runs or is complete; how many that were."""
-        states = (self._states.WAITING, self._states.RUNNING, self._states.COMPLETE)
-        known = {trial.user_attrs.get(KEY) for trial in self.trials() if trial.state in states}
+        known = {trial.user_attrs.get(KEY) for trial in self.trials() if trial.state != self._states.FAIL}
         missing = [key for key in dict.fromkeys(keys) if key not in known | self.troubles().keys()]
         for key in missing:
             self.study.enqueue_trial({}, user_attrs={KEY: key})
@@ -145,11 +145,10 @@ class Queue:
                 continue
             self.beat(claim)
             # Two workers may have put in one key at the same time: then the earlier trial is the one.
-            alive = (self._states.WAITING, self._states.RUNNING, self._states.COMPLETE)
             if any(
                 other.user_attrs.get(KEY) == claim.key
                 and other.number < claim.number
-                and other.state in alive
+                and other.state != self._states.FAIL
                 for other in self.trials()
             ):
                 self.give_back(claim)
@@ -184,12 +183,23 @@ class Queue:
             ended.set()
             thread.join()
 
-    def complete(self, claim: Claim, value: float, row: Mapping[str, Any], clock: Mapping[str, Any]) -> bool:
-        """Write what came of a trial; nothing and False where its worker had been taken for dead."""
+    def complete(
+        self,
+        claim: Claim,
+        value: float,
+        row: Mapping[str, Any],
+        clock: Mapping[str, Any],
+        pruned: bool = False,
+    ) -> bool:
+        """Write what came of a trial; nothing and False where its worker had been taken for dead.
+
+        pruned: it was stopped early, because it was not promising.
+        """
+        state = self._states.PRUNED if pruned else self._states.COMPLETE
         try:
             self._storage.set_trial_user_attr(claim.id, ROW, dict(row))
             self._storage.set_trial_user_attr(claim.id, CLOCK, dict(clock))
-            self._storage.set_trial_state_values(claim.id, self._states.COMPLETE, [value])
+            self._storage.set_trial_state_values(claim.id, state, [value])
         except self._finished:
             return False
         return True

@@ -12,6 +12,7 @@ from numnist.errors import InputError, unknown
 from numnist.files import read_toml
 from numnist.study.defects import DEFECTS
 from numnist.train.config_errors import wrong_value
+from numnist.train.sources import merge
 
 Settings = dict[str, Any]
 
@@ -110,6 +111,17 @@ class StudyFile(Part):
             if len(set(seeds)) < len(seeds):
                 raise ValueError(f"seeds: expected different ones, got {seeds}")
         return self
+
+
+def nested(values: Mapping[str, Any]) -> Settings:
+    """Dotted keys as tables: {"optim.lr": 1} -> {"optim": {"lr": 1}}."""
+    found: Settings = {}
+    for key, value in values.items():
+        inner: Any = value
+        for step in reversed(key.split(".")):
+            inner = {step: inner}
+        found = merge(found, inner)
+    return found
 
 
 def shipped() -> dict[str, str]:

@@ -25,15 +25,29 @@ class Interrupted(Exception):  # noqa: N818 -- no error: somebody asked for it
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of a trial. row: the same whoever runs it, and whenever. clock: what is not."""
+    """What came of a trial. row: the same whoever runs it, and whenever. clock: what is not.
+
+    folder: name of its folder. pruned: whether it was stopped because it was not promising.
+    """
 
     row: Row
     clock: dict[str, Any]
+    folder: str
+    pruned: bool = False
 
     @property
     def value(self) -> float:
         """What a choice goes by: the accuracy on validation; 0 where nothing is held out."""
         return float(self.row["val_accuracy"] or 0)
+
+    def in_words(self) -> str:
+        """What a person wants to know."""
+        if self.row["diverged"]:
+            return str(self.row["diverged"])
+        chosen = self.row["role"] == "choose"
+        accuracy = self.row["val_accuracy" if chosen else "test_accuracy"]
+        where = "validation" if chosen else "test"
+        return f"{where} {accuracy:.2%}, {self.clock['seconds']:.1f} s{', pruned' if self.pruned else ''}"
 
 
 def run_trial(
@@ -89,7 +103,7 @@ def run_trial(
         "threads": threads,
         "environment": environment(),
     }
-    return Measured(row, clock)
+    return Measured(row, clock, trial.key)
 
 
 def without_test_set(trial: Trial, dataset: Dataset) -> Dataset:

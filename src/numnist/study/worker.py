@@ -1,4 +1,4 @@
-"""A worker: it claims trials of a study and runs them, until there are none left."""
+"""A worker: it claims what there is to do of a study, and does it, until nothing is left."""
 
 import shutil
 import time
@@ -8,44 +8,24 @@ from pathlib import Path
 
 from numnist.data import Dataset
 from numnist.errors import InputError
-from numnist.study.plan import Plan, Trial
+from numnist.study.job import Job
 from numnist.study.queue import Claim, Queue
-from numnist.study.study_file import parse_study
-from numnist.study.trial import Interrupted, Measured, run_trial
+from numnist.study.trial import Interrupted, Measured
 from numnist.train import RunIsGoingOnError
 
 PATIENCE = 1.0
 """Seconds between two looks for work, where others have all that there is."""
 
 
-def definition(plan: Plan, dataset: Dataset) -> dict[str, object]:
-    """What a study is: whoever works for it has to agree with it."""
-    return {
-        "study": plan.study.model_dump(mode="json"),
-        "data": dataset.fingerprint,
-    }
-
-
-def plan_of(queue: Queue) -> Plan:
-    """The plan of a study that has begun, from its storage: a worker elsewhere has no file of it.
-
-    Raises: InputError where the storage holds something else.
-    """
-    found = queue.definition
-    if "study" not in found:
-        raise InputError(f"study {queue.name}: this storage holds something else under that name")
-    return Plan(queue.name, parse_study(found["study"], queue.name))
-
-
 @dataclass(frozen=True, eq=False)
 class Worker:
-    """Runs the trials of a study.
+    """Works at a job. runs: folder for the folders of runs. tell: gets a line for each that has ended.
 
-    runs: folder for the folders of runs. tell: is called with a line for each trial that has ended.
+    Raises: InputError where the study is on other data.
     """
 
     queue: Queue
-    plan: Plan
+    job: Job
     dataset: Dataset
     runs: Path
     threads: int | None
@@ -61,7 +41,7 @@ class Worker:
             )
 
     def work(self) -> int:
-        """Until all is done, here and elsewhere; returns the number of trials that were done here.
+        """Until all is done, here and elsewhere; returns how much was done here.
 
         Raises: Interrupted on a signal; what was begun goes on from its checkpoint, here or elsewhere.
         """
@@ -69,29 +49,26 @@ class Worker:
         while True:
             self.queue.bury_the_dead()
             rows = self.queue.rows()
-            trials = {trial.key: trial for trial in self.plan.trials(rows)}
-            self.queue.offer(key for key in trials if key not in rows)
+            keys = self.job.due(rows)
+            left = [key for key in keys if key not in rows]
+            self.queue.offer(left)
             claim = self.queue.claim()
-            if claim is not None and claim.key in trials:
-                done += self._run(claim, trials[claim.key])
+            if claim is not None and claim.key in keys:
+                done += self._run(claim)
             elif claim is not None:
-                self.queue.give_back(claim, "this trial is not of this study")
-            elif self.plan.is_complete(rows) or self._is_stuck(trials, rows):
+                self.queue.give_back(claim, "it is not of this study")
+            # What has failed too often is nothing to wait for.
+            elif set(left) <= self.queue.troubles().keys():
                 return done
             else:
                 time.sleep(PATIENCE)
 
-    def _is_stuck(self, trials: dict[str, Trial], rows: dict[str, dict[str, object]]) -> bool:
-        """Whether what is left has failed too often, so that there is nothing to wait for."""
-        left = trials.keys() - rows.keys()
-        return bool(left) and left <= self.queue.troubles().keys()
-
-    def _run(self, claim: Claim, trial: Trial) -> int:
-        """Run a trial that was claimed; 1 where its row counts."""
+    def _run(self, claim: Claim) -> int:
+        """Do what was claimed; 1 where it counts."""
         measured: Measured | None = None
         with self.queue.beating(claim):
             try:
-                measured = run_trial(trial, self.dataset, self.runs, self.threads)
+                measured = self.job.run(claim, self.dataset, self.runs, self.threads)
             except Interrupted:
                 self.queue.give_back(claim)
                 raise
@@ -101,20 +78,10 @@ class Worker:
                 return 0
             except (InputError, MemoryError, OSError) as error:
                 self.queue.give_back(claim, f"{type(error).__name__}: {error}"[:300])
-                self.tell(f"trial {claim.key} failed: {error}")
+                self.tell(f"{claim.key} failed: {error}")
                 return 0
-        if not self.queue.complete(claim, measured.value, measured.row, measured.clock):
+        if not self.queue.complete(claim, measured.value, measured.row, measured.clock, measured.pruned):
             return 0
-        shutil.rmtree(self.runs / claim.key, ignore_errors=True)
-        self.tell(f"trial {claim.key}: {_in_words(trial, measured)}")
+        shutil.rmtree(self.runs / measured.folder, ignore_errors=True)
+        self.tell(f"{claim.key}: {measured.in_words()}")
         return 1
-
-
-def _in_words(trial: Trial, measured: Measured) -> str:
-    """What a person wants to know of a trial that has ended."""
-    row = measured.row
-    if row["diverged"]:
-        return f"{row['diverged']}"
-    accuracy = row["val_accuracy"] if trial.role == "choose" else row["test_accuracy"]
-    where = "validation" if trial.role == "choose" else "test"
-    return f"{where} {accuracy:.2%}, {measured.clock['seconds']:.1f} s"
