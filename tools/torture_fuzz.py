@@ -74,7 +74,8 @@ def campaign(door: str, runs: int, seconds: int) -> dict[str, object]:
     memory = re.findall(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
     found = done.returncode not in (0, INTERRUPTED)
     if found:
-        print(done.stderr[-3000:], file=sys.stderr)
+        # What Python has to say of an exception goes to one, what libFuzzer says of the input to the other.
+        print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
     return {
         "campaign": "fuzz",
         "door": door,

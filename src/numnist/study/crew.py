@@ -71,7 +71,7 @@ def run_workers(
                 if look(len(running)):
                     deaths = 0
                 for number in [number for number, process in running.items() if process.poll() is not None]:
-                    status = running.pop(number).returncode
+                    status = _close(running.pop(number))
                     if status == 0:
                         continue
                     deaths += 1
@@ -85,12 +85,19 @@ def run_workers(
                 with suppress(ProcessLookupError):
                     process.terminate()
             for process in running.values():
-                process.wait()
+                _close(process)
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """A worker whose standard input ends when this process does: see `end_with_the_input`."""
     return subprocess.Popen([*command, "--leash"], stdin=subprocess.PIPE)
+
+
+def _close(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a worker; its exit status."""
+    assert process.stdin is not None
+    process.stdin.close()
+    return process.wait()
 
 
 @contextmanager

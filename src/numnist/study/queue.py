@@ -90,6 +90,10 @@ class Queue:
         """What the study is, as whoever began it wrote it down."""
         return dict(self.study.user_attrs.get(DEFINITION, {}))
 
+    def close(self) -> None:
+        """Let go of this thread's connection; it is made anew when it is needed."""
+        self._storage.remove_session()
+
     def trials(self) -> list["FrozenTrial"]:
         """All trials as they are now."""
         return self._storage.get_all_trials(self._id, deepcopy=False)
@@ -169,11 +173,13 @@ class Queue:
         ended = threading.Event()
 
         def beat() -> None:
-            while not ended.wait(self.heartbeat):
-                try:
+            try:
+                while not ended.wait(self.heartbeat):
                     self.beat(claim)
-                except self._finished:  # it was taken for dead: `complete` will tell
-                    return
+            except self._finished:  # it was taken for dead: `complete` will tell
+                pass
+            finally:
+                self.close()
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()

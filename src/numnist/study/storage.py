@@ -1,5 +1,6 @@
 """Where a study's trials are kept: a journal file, or a database that many machines reach."""
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 EXTRA = "it needs Optuna: pip install 'numnist[study]'"
 """What to do where the library is missing."""
+
+LONGEST = 1 << 24
+"""Bytes of a journal's line that are read at most."""
 
 GRACE = 3
 """Heartbeats that may be missing before a worker counts as dead."""
@@ -47,29 +51,43 @@ def open_storage(storage: str | Path, heartbeat: int) -> "BaseStorage":
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalLock(path) if JournalLock.is_possible() else None
         backend = library.storages.journal.JournalFileBackend(str(path), lock)
+        _check_begin(path)
         return library.storages.JournalStorage(backend)  # type: ignore[no-any-return]
     except OSError as error:
         raise InputError(f"{path}: cannot be a study's journal: {error.strerror or error}") from error
-    except (KeyError, ValueError, TypeError, AssertionError) as error:
+    except (KeyError, ValueError, TypeError, AssertionError, AttributeError) as error:
         raise InputError(f"{path}: not the journal of a study, or a damaged one") from error
 
 
+def _check_begin(path: Path) -> None:
+    """ValueError where a file does not begin as a journal: what is appended to another would damage it."""
+    with path.open("rb") as file:
+        first = file.readline(LONGEST)
+    if first and "op_code" not in json.loads(first):
+        raise ValueError("no journal")
+
+
 def _database(library: ModuleType, url: str, heartbeat: int) -> "BaseStorage":
-    """A database, by SQLAlchemy."""
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+    """A PostgreSQL database. (In SQLite two workers can claim one trial: Optuna's lock is none there.)"""
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
     scheme, _, rest = url.partition("://")
     shown = re.sub(r"//[^@/]*@", "//…@", url)  # a password is not for a log
-    driver = f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else url
-    arguments: dict[str, Any] = {"pool_pre_ping": True}
-    if driver.startswith("postgresql"):
-        arguments["connect_args"] = {"connect_timeout": 10}
+    expected = f"--storage: {shown}: expected a file or postgresql://USER@HOST/NAME"
+    if scheme not in ("postgresql", "postgres"):
+        raise InputError(expected)
+    # A connection for each thread that asks, and none for longer: questions are few, and a server restarts.
+    arguments: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
     try:
         return library.storages.RDBStorage(  # type: ignore[no-any-return]
-            driver, arguments, heartbeat_interval=heartbeat, grace_period=GRACE * heartbeat
+            f"postgresql+psycopg://{rest}",
+            arguments,
+            heartbeat_interval=heartbeat,
+            grace_period=GRACE * heartbeat,
         )
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError(f"--storage: {shown}: expected a file or postgresql://USER@HOST/NAME") from error
+    except (ArgumentError, ValueError) as error:
+        raise InputError(expected) from error
     except ImportError as error:
         raise InputError(
             f"--storage: {shown}: no driver for it: pip install 'numnist[postgresql]'"

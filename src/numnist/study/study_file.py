@@ -12,7 +12,6 @@ from numnist.errors import InputError, unknown
 from numnist.files import read_toml
 from numnist.study.defects import DEFECTS
 from numnist.train.config_errors import wrong_value
-from numnist.train.sources import merge
 
 Settings = dict[str, Any]
 
@@ -114,13 +113,14 @@ class StudyFile(Part):
 
 
 def nested(values: Mapping[str, Any]) -> Settings:
-    """Dotted keys as tables: {"optim.lr": 1} -> {"optim": {"lr": 1}}."""
+    """Dotted keys as tables: {"optim.kind": "sgd", "optim.lr": 1} -> {"optim": {"kind": "sgd", "lr": 1}}."""
     found: Settings = {}
     for key, value in values.items():
-        inner: Any = value
-        for step in reversed(key.split(".")):
-            inner = {step: inner}
-        found = merge(found, inner)
+        *way, last = key.split(".")
+        inner = found
+        for step in way:
+            inner = inner.setdefault(step, {})
+        inner[last] = value
     return found
 
 
