@@ -13,12 +13,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from results_tables import assessments, name
 from rows import ROOT, headline_runs
+from study_tables import analysis
 
 from numnist.arrays import Array
 from numnist.data import load_mnist
 from numnist.nn import load_model
 from numnist.ops import softmax
 from numnist.predict import pretrained
+from numnist.study.report import forest
 from numnist.view import Point, draw_mistakes, draw_trade, save_figure, trace
 from numnist.view.figures import RIGHT, WRONG
 
@@ -55,6 +57,11 @@ def mistakes() -> None:
     )
     save_figure(figure, PICTURES / "mistakes.png")
     print(f"the mistakes are those of {name(best)}")
+
+
+def study() -> None:
+    """All differences of the study of the eight factors."""
+    save_figure(forest(analysis()), PICTURES / "study.svg")
 
 
 def on_its_way() -> None:
@@ -100,6 +107,7 @@ def main() -> None:
     on_its_way()
     trade()
     mistakes()
+    study()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import results_tables
+import study_tables
 import torture_tables
 from rows import (
     ROOT,
@@ -231,6 +232,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mutants": torture_tables.mutants_table,
     "scaling": scaling_table,
     "synthetic": synthetic_table,
+    **study_tables.tables(),
     "time-to-accuracy": time_to_accuracy_table,
     "timeline": timeline_table,
     "training-step": training_step_table,

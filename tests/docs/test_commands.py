@@ -31,12 +31,14 @@ def commands(document: Path) -> list[str]:
     return [line for line in lines if not line.startswith(NOT_OURS)]
 
 
-def toml_of(document: Path) -> str:
-    """The description of a network that stands in a document."""
+FILES = {"my-network.toml": "[[layers]]", "my-study.toml": "[factors", "my-space.toml": "[space]"}
+"""What the guide shows and its commands name, with what tells it from the settings of a run."""
+
+
+def toml_of(document: Path, mark: str) -> str:
+    """The file with this mark that stands in a document."""
     text = document.read_text(encoding="utf-8")
-    return next(
-        str(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[layers]]" in block
-    )
+    return next(str(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if mark in block)
 
 
 def draw(path: str, text: str) -> None:
@@ -67,7 +69,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
 def test_every_command_runs(numnist: "Numnist", scene: None, document: str) -> None:
-    Path("my-network.toml").write_text(toml_of(ROOT / "docs/guide.md"))
+    for name, mark in FILES.items():
+        Path(name).write_text(toml_of(ROOT / "docs/guide.md", mark))
     found = commands(ROOT / document)
     assert len(found) >= 9
     for line in found:
@@ -91,7 +94,9 @@ def test_the_programs_of_the_guide_run(scene: None, capsys: pytest.CaptureFixtur
 def test_settings_in_the_guide_are_settings(tmp_path: Path) -> None:
     text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
     blocks = [
-        block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[layers]]" not in block
+        block
+        for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+        if not any(mark in block for mark in FILES.values())
     ]
     assert blocks
     for block in blocks:
