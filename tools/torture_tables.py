@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from rows import ROOT, markdown, rows
+from rows import ROOT, Row, markdown, rows
 
 
 def kills_table() -> str:
@@ -21,20 +21,28 @@ def kills_table() -> str:
 
 
 def fuzz_table() -> str:
-    """What the fuzzer tried at each door."""
-    newest_of = {row["door"]: row for row in rows("torture") if row["campaign"] == "fuzz"}
-    lines = [
-        [
-            f"`{door}`",
-            f"{row['inputs']:,}",
-            f"{row['seconds']:,} s",
-            row["branches"],
-            f"{row['peak_mb']} MB",
-            "a finding" if row["finding"] else "none",
-        ]
-        for door, row in newest_of.items()
-    ]
-    return markdown(("door", "inputs", "time", "branches reached", "peak memory", "findings"), lines)
+    """What the fuzzer tried at each door, in all campaigns; and since it found something there."""
+    campaigns: dict[str, list[Row]] = {}
+    for row in rows("torture"):
+        if row["campaign"] == "fuzz":
+            campaigns.setdefault(row["door"], []).append(row)
+    lines = []
+    for door, found in campaigns.items():
+        last = max((i for i, row in enumerate(found) if row["finding"]), default=-1)
+        findings = sum(row["finding"] for row in found)
+        lines.append(
+            [
+                f"`{door}`",
+                f"{sum(row['inputs'] for row in found):,}",
+                f"{sum(row['seconds'] for row in found):,} s",
+                max(row["branches"] for row in found),
+                f"{max(row['peak_mb'] for row in found)} MB",
+                findings or "none",
+                f"{sum(row['inputs'] for row in found[last + 1 :]):,}",
+            ]
+        )
+    headings = ("door", "inputs", "time", "branches reached", "peak memory", "findings", "inputs since then")
+    return markdown(headings, lines)
 
 
 def mutants_table() -> str:

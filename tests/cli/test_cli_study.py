@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import tomli_w
+from optuna.exceptions import StorageInternalError
 from tests.cli.conftest import Numnist
 from tests.study.conftest import RUNS, TINY
 
-from numnist.study import storage
+from numnist.study import Queue, storage
 
 DATA = ("--data", "own")
 SPACE: dict[str, Any] = {
@@ -102,6 +103,29 @@ def test_without_optuna_there_is_one_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     numnist("study", "run", tiny, *DATA).refused(storage.EXTRA)
+
+
+def test_a_database_that_is_lost_is_told_in_one_line(
+    numnist: Numnist, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert numnist("study", "run", tiny, *DATA, "--workers", "1").status == 0
+
+    def lost(queue: Queue) -> None:
+        raise StorageInternalError("what Optuna says") from OSError(
+            "server closed the connection\nunexpectedly"
+        )
+
+    monkeypatch.setattr(Queue, "rows", lost)
+    numnist("study", "status", "tiny").refused(
+        "--storage: the database was lost: server closed the connection"
+    )
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x y"])
+def test_a_name_that_is_no_folder_is_refused(numnist: Numnist, tiny: str, name: str) -> None:
+    numnist("study", "run", tiny, *DATA, "--name", name).refused(
+        "a study's name: expected letters", repr(name)
+    )
 
 
 def test_other_data_is_refused(numnist: Numnist, tiny: str) -> None:

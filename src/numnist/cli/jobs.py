@@ -15,6 +15,7 @@ from numnist.cli.flags import DataFlags
 from numnist.engine.engine import available_cores
 from numnist.errors import InputError
 from numnist.study import Job, Progress, Queue, WorkersDied, open_storage, progress, run_workers
+from numnist.train.run_folder import NAME
 
 JOURNAL = "journal.log"
 """The storage in a study's folder, unless another is named."""
@@ -41,6 +42,8 @@ class PlaceFlags(BaseModel):
 
     def queue(self, name: str, contents: dict[str, Any] | None = None) -> Queue:
         """The study of this name. contents: what it is, where it may have to be begun."""
+        if not NAME.fullmatch(name):
+            raise InputError(f"a study's name: expected letters, digits, '.', '_' and '-', got {name!r}")
         journal = self.folder / name / JOURNAL
         if self.storage is None and contents is None and not journal.exists():
             raise InputError(f"{journal}: there is no study of this name: numnist study run begins one")

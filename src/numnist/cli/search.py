@@ -14,7 +14,7 @@ from numnist.cli.images import load_dataset
 from numnist.cli.jobs import CrewFlags, work_here
 from numnist.errors import InputError
 from numnist.files import write_atomic
-from numnist.study import SearchJob, definition, read_search
+from numnist.study import SearchJob, definition, read_search, while_it_is_reached
 
 SHOWN = 5
 """Trials in the table at the end."""
@@ -38,7 +38,12 @@ class SearchFlags(Flags, CrewFlags):
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
-    flags = validate(SearchFlags, parse(SearchFlags, "search", arguments))
+    with while_it_is_reached():
+        return _search(validate(SearchFlags, parse(SearchFlags, "search", arguments)))
+
+
+def _search(flags: SearchFlags) -> int:
+    """Search, and write what was found."""
     name, contents = read_search(flags.space)
     if flags.out is not None and flags.out.exists() and not flags.force:
         raise InputError(f"--out: {flags.out} exists: --force writes over it")

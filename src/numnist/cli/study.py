@@ -31,6 +31,7 @@ from numnist.study import (
     read_study,
     settings_in_words,
     shipped,
+    while_it_is_reached,
     write_rows,
 )
 
@@ -99,7 +100,8 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if action not in ACTIONS:
         raise InputError(f"study: {unknown('action', action, ACTIONS)}")
-    return {"run": _run, "work": _work, "status": _status, "report": _report}[action](rest)
+    with while_it_is_reached():
+        return {"run": _run, "work": _work, "status": _status, "report": _report}[action](rest)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from numnist.study.report import page, settings_in_words
 from numnist.study.search import SearchJob
 from numnist.study.search_file import SearchFile, parse_search, read_search
 from numnist.study.statistics import Difference, Summary, holm
-from numnist.study.storage import open_storage
+from numnist.study.storage import open_storage, while_it_is_reached
 from numnist.study.study_file import Factor, Level, StudyFile, parse_study, read_study, shipped
 from numnist.study.trial import Interrupted, Measured, run_trial
 from numnist.study.worker import Worker
@@ -56,5 +56,6 @@ __all__ = [
     "run_workers",
     "settings_in_words",
     "shipped",
+    "while_it_is_reached",
     "write_rows",
 ]

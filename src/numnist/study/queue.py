@@ -55,6 +55,7 @@ class Queue:
         self._states = library.trial.TrialState
         self._done = (self._states.COMPLETE, self._states.PRUNED)
         self._finished = library.exceptions.UpdateFinishedTrialError
+        self._lost = library.exceptions.StorageInternalError
         self._storage, self.name, self.heartbeat, self._clock = storage, name, heartbeat, clock
         self._beats_by_itself = library.storages._heartbeat.is_heartbeat_enabled(storage)
         if definition is None:
@@ -176,7 +177,7 @@ class Queue:
             try:
                 while not ended.wait(self.heartbeat):
                     self.beat(claim)
-            except self._finished:  # it was taken for dead: `complete` will tell
+            except (self._finished, self._lost):  # taken for dead, or no storage any more: `complete` tells
                 pass
             finally:
                 self.close()

@@ -159,7 +159,7 @@ def forest(analysis: Analysis) -> "Figure":
                 title = f"{factor.title or name}: difference to {factor.base}"
                 intervals.append(Interval(title, level, found.mean, found.low, found.high, comparison.effect))
     unit = "percentage points" if analysis.scale > 1 else "nats"
-    return draw_forest(intervals, f"{analysis.measure}, {unit}", MINIMAL[analysis.measure])
+    return draw_forest(intervals, f"{analysis.measure.replace('_', ' ')}, {unit}", MINIMAL[analysis.measure])
 
 
 def page(analysis: Analysis, picture: str | None) -> str:

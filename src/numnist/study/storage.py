@@ -3,6 +3,8 @@
 import json
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -93,7 +95,21 @@ def _database(library: ModuleType, url: str, heartbeat: int) -> "BaseStorage":
             f"--storage: {shown}: no driver for it: pip install 'numnist[postgresql]'"
         ) from error
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise InputError(
-            f"--storage: {shown}: cannot be reached: {reason[0] if reason else error}"
-        ) from error
+        raise InputError(f"--storage: {shown}: cannot be reached: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What a database says of an error, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def while_it_is_reached() -> Iterator[None]:
+    """InputError where a database is lost in the midst of the work."""
+    library = optuna()
+    try:
+        yield
+    except library.exceptions.StorageInternalError as error:
+        raise InputError(f"--storage: the database was lost: {_reason(error)}") from error

@@ -10,9 +10,6 @@ from numnist.view.figures import MUTED, RIGHT, WRONG, plain
 COLOURS = {"better": RIGHT, "worse": WRONG}
 """Of a difference that is one; others are grey."""
 
-WIDEST = 3.0
-"""An interval may be so many times as wide as the usual one before the axis is cut."""
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -57,7 +54,7 @@ def draw_forest(intervals: Sequence[Interval], xlabel: str, minimal: float) -> F
     for tick in axes.get_yticklabels():
         tick.set_fontweight("bold" if tick.get_text() in groups else "normal")
     axes.set_xscale("symlog", linthresh=minimal, linscale=0.6)
-    axes.xaxis.set_major_formatter("{x:+g}")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:+g}" if x else "0")
     axes.set(xlabel=xlabel, ylim=(y - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
