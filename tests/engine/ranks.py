@@ -1,15 +1,15 @@
 """Ranks that are threads of one process: the arithmetic of several processes, without MPI."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.engine import Reducer
 
 T = TypeVar("T")
+R = TypeVar("R", bound="OnBoard")
 
 
 class Board:
@@ -52,15 +52,15 @@ class OnBoard:
         return tuple(map(sum, zip(*(others for _, others in found), strict=True)))
 
 
-def on_ranks(ranks: int, work: Callable[[Reducer], T]) -> list[T]:
-    """What `work` returns on each of so many ranks; raises what one of them raised first."""
+def on_ranks(ranks: int, work: Callable[[R], T], kind: type[R]) -> list[T]:
+    """What `work` returns on each of so many ranks of a kind; raises what one of them raised first."""
     board = Board(ranks)
     results: list[Any] = [None] * ranks
     errors: list[BaseException] = []
 
     def run(rank: int) -> None:
         try:
-            results[rank] = work(OnBoard(board, rank))
+            results[rank] = work(kind(board, rank))
         except BaseException as error:
             errors.append(error)
             board.barrier.abort()
@@ -73,8 +73,3 @@ def on_ranks(ranks: int, work: Callable[[Reducer], T]) -> list[T]:
     if errors:
         raise errors[0]
     return results
-
-
-def largest_error(a: Sequence[Array], b: Sequence[Array]) -> float:
-    """The largest ‖a - b‖ / ‖b‖."""
-    return max(float(np.linalg.norm(x - y) / np.linalg.norm(y)) for x, y in zip(a, b, strict=True))

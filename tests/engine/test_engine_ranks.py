@@ -57,7 +57,7 @@ def outcomes(
         engine = Engine(model, 0.1, threads=1, shard_size=shard_size, reducer=reducer)
         return Outcome.of(OfRank(engine, reducer), model, x, y, dropout)
 
-    return on_ranks(ranks, of)
+    return on_ranks(ranks, of, OnBoard)
 
 
 def require_agreement(
@@ -136,13 +136,12 @@ def test_what_is_sent_in_a_step(layers: list[Any], gathered: int) -> None:
     pair = twins(layers, (12, 10))
     x = noise(np.random.default_rng(0), 8, pair.model)
 
-    def counts(reducer: Reducer) -> tuple[int, int]:
-        assert isinstance(reducer, OnBoard)
+    def counts(reducer: OnBoard) -> tuple[int, int]:
         engine = Engine(pair.again(), threads=1, reducer=reducer)
         OfRank(engine, reducer).loss_and_grads(x, np.arange(8), None)
         return reducer.added, reducer.gathered
 
-    assert on_ranks(2, counts) == [(1, gathered)] * 2
+    assert on_ranks(2, counts, OnBoard) == [(1, gathered)] * 2
 
 
 @given(batch=st.integers(1, 200), ranks=st.integers(1, 40))
@@ -165,8 +164,8 @@ def test_a_part_of_the_wrong_size() -> None:
     def whole(reducer: Reducer) -> None:
         Engine(pair.again(), threads=1, reducer=reducer).loss_and_grads(x, np.arange(8), None)
 
-    with pytest.raises(ValueError, match="expected samples . to . of 8, got 8"):
-        on_ranks(2, whole)
+    with pytest.raises(ValueError, match=r"expected samples \d to \d of 8, got 8"):
+        on_ranks(2, whole, OnBoard)
 
 
 def test_the_reference_runs_in_one_process() -> None:

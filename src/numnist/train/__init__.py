@@ -8,7 +8,9 @@ from numnist.train.divergence import DivergenceError
 from numnist.train.ensembles import Ensemble, ensembles
 from numnist.train.loop import Trainer
 from numnist.train.metrics import Evaluation, evaluate
+from numnist.train.mpi import MPIRanks, launched
 from numnist.train.prepare import Run, prepare
+from numnist.train.ranks import ONE_RANK, OtherRankError, Ranks, on_the_first, together
 from numnist.train.run import Outcome, train
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import recipe_words, recipes, resolve, to_toml
@@ -17,6 +19,7 @@ from numnist.train.streams import Stream, generator
 from numnist.train.tensorboard import TensorBoard
 
 __all__ = [
+    "ONE_RANK",
     "Callback",
     "Config",
     "DivergenceError",
@@ -25,7 +28,10 @@ __all__ = [
     "EpochReport",
     "Evaluation",
     "KeepBest",
+    "MPIRanks",
+    "OtherRankError",
     "Outcome",
+    "Ranks",
     "ReduceOnPlateau",
     "Run",
     "RunFolder",
@@ -38,12 +44,15 @@ __all__ = [
     "ensembles",
     "evaluate",
     "generator",
+    "launched",
     "load_checkpoint",
+    "on_the_first",
     "prepare",
     "recipe_words",
     "recipes",
     "resolve",
     "save_checkpoint",
     "to_toml",
+    "together",
     "train",
 ]
