@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from tests.cli.conftest import COMMAND, TRAIN, Ended
+from tests.cli.mpi import mpiexec
 from tests.train.test_distributed import SMOOTH, TOLERANCE, error
 
 from numnist.arrays import Array
@@ -23,18 +23,11 @@ if TYPE_CHECKING:
 LONG = ("--model", "smooth.toml", "--checkpoint-every", "3", "--epochs", "30")
 
 
-@pytest.fixture(scope="session")
-def mpiexec() -> str:
-    """The program that starts ranks, of the MPI that mpi4py has; the test is skipped where there is none."""
-    beside = Path(sys.executable).with_name("mpiexec")
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+@pytest.fixture(name="mpiexec")
+def program() -> str:
+    found = mpiexec()
     if found is None:
-        pytest.skip("no mpiexec: pip install mpich")
-    probe = "import sys; from mpi4py import MPI; sys.exit(MPI.COMM_WORLD.size != 2)"
-    command = [found, "-n", "2", sys.executable, "-c", probe]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no MPI by {found} and mpi4py: {done.stderr.strip()[-200:]}")
+        pytest.skip("no MPI: pip install mpi4py mpich")
     return found
 
 

@@ -50,7 +50,7 @@ layers = [
 """
 """A network without kinks: what is rounded differently stays small."""
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 """Largest ‖a - b‖ / ‖b‖ of the weights behind a whole run, a on several ranks and b on one."""
 
 SETTINGS: dict[str, Any] = {

@@ -22,7 +22,7 @@ SIZE = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 """Variables of the environment in which mpiexec says which process this is, of how many (MPICH, Open MPI)."""
 
 ASKED = ("interrupted", "terminated")
-"""What a signal may ask for, the stronger one last."""
+"""What a signal may ask for, the stronger one last; each is a number behind what is added up."""
 
 
 def launched() -> tuple[int, int]:
