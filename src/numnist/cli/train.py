@@ -35,6 +35,7 @@ from numnist.train import (
     ensembles,
     on_the_first,
     prepare,
+    require_same,
     resolve,
     to_toml,
     together,
@@ -59,9 +60,10 @@ def run(arguments: Sequence[str]) -> int:
         )
         if not options.distributed:
             require_alone()
-            return _run(given, options, ONE_RANK, started)
-        ranks = MPIRanks()
-    return on_ranks(ranks, lambda: _run(given, options, ranks, started))
+        ranks = MPIRanks() if options.distributed else ONE_RANK
+    if isinstance(ranks, MPIRanks):
+        return on_ranks(ranks, lambda: _run(given, options, ranks, started))
+    return _run(given, options, ranks, started)
 
 
 def _run(given: dict[str, Any], options: TrainOptions, ranks: Ranks, started: float) -> int:
@@ -106,9 +108,7 @@ def _resume(given: dict[str, Any], options: TrainOptions, ranks: Ranks, started:
     return status
 
 
-def _found(
-    given: dict[str, Any], options: TrainOptions
-) -> tuple[RunFolder, str, dict[str, Any], DataFlags] | None:
+def _found(given: dict[str, Any], options: TrainOptions) -> Found | None:
     """Folder, settings and data of the run to go on with; None, and a word, where it is finished."""
     for flag in ("recipe", "config", "name", "force", *given):
         if flag in given or getattr(options, flag) not in (None, False):
@@ -147,16 +147,17 @@ def _train(
     """
     folder: RunFolder | None = None
     observers: list[Callback] = []
-    closing = ExitStack()
     with together(ranks):
         copy = existing.file("network.toml") if existing else None
         network_file = copy if copy is not None and copy.exists() else None
         job = prepare(recipe, config, dataset, None, options.threads, network_file, ranks)
-        if ranks.rank == 0:
-            folder = existing or _new_folder(job, options, name)
-            observers = _observers(job, folder, options, closing, existing is not None)
+    require_same(job)  # before there is a folder of it
     try:
-        with closing:
+        with ExitStack() as closing:
+            with together(ranks):
+                if ranks.rank == 0:
+                    folder = existing or _new_folder(job, options, name)
+                    observers = _observers(job, folder, options, closing, existing is not None)
             outcome = train(
                 job,
                 folder,

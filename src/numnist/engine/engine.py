@@ -86,7 +86,10 @@ class Engine:
         self._derived_for: int | None = None
 
     def loss_and_grads(self, x: Array, y: Array, rng: RandomGenerator | None) -> StepResult:
-        """See `nn.Executor.loss_and_grads`."""
+        """See `nn.Executor.loss_and_grads`.
+
+        Of several ranks each hands in the part of x that is its own (`part_of`), and y of the whole batch.
+        """
         self._check(x)
         self._latest = None
         ranks = self._reducer.ranks

@@ -11,7 +11,7 @@ from numnist.train.metrics import Evaluation, evaluate
 from numnist.train.mpi import MPIRanks, launched
 from numnist.train.prepare import Run, prepare
 from numnist.train.ranks import ONE_RANK, OtherRankError, Ranks, on_the_first, together
-from numnist.train.run import Outcome, train
+from numnist.train.run import Outcome, require_same, train
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import recipe_words, recipes, resolve, to_toml
 from numnist.train.state import EpochReport, StepReport, TrainState
@@ -50,6 +50,7 @@ __all__ = [
     "prepare",
     "recipe_words",
     "recipes",
+    "require_same",
     "resolve",
     "save_checkpoint",
     "to_toml",

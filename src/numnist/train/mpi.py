@@ -17,9 +17,8 @@ EXTRA = (
     "a cluster has MPI of its own)"
 )
 
-RANK = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
-SIZE = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-"""Variables of the environment in which mpiexec says which process this is, of how many (MPICH, Open MPI)."""
+RANK_AND_SIZE = (("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"))
+"""Variables in which mpiexec says which process this is, of how many: MPICH and its kin, Open MPI."""
 
 ASKED = ("interrupted", "terminated")
 """What a signal may ask for, the stronger one last; each is a number behind what is added up."""
@@ -27,11 +26,11 @@ ASKED = ("interrupted", "terminated")
 
 def launched() -> tuple[int, int]:
     """Which process this is of how many that mpiexec has started; (0, 1) without it."""
-    return _number(RANK, 0), _number(SIZE, 1)
-
-
-def _number(names: tuple[str, ...], otherwise: int) -> int:
-    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), otherwise)
+    for names in RANK_AND_SIZE:
+        rank, size = (os.environ.get(name, "") for name in names)
+        if rank.isdigit() and size.isdigit():
+            return int(rank), int(size)
+    return 0, 1
 
 
 class MPIRanks:

@@ -55,7 +55,7 @@ def train(
     Raises: DivergenceError when the loss is no longer finite; the last checkpoint stands. InputError where
             the checkpoint is another run's, naming what differs, or another process writes to the folder.
     """
-    _require_same(run)
+    require_same(run)
     with ExitStack() as stack:
         callbacks: Sequence[Callback] = run.callbacks
         with together(run.trainer.ranks):
@@ -66,8 +66,8 @@ def train(
         return _train(run, folder, callbacks)
 
 
-def _require_same(run: Run) -> None:
-    """OtherRankError on all ranks where not all of them have prepared the same run."""
+def require_same(run: Run) -> None:
+    """OtherRankError on all ranks where not all of them have prepared the same run; all call it."""
     of_ranks = run.trainer.ranks.collect(run.identity)
     for rank, identity in enumerate(of_ranks):
         if found := differences(identity, of_ranks[0]):
