@@ -49,7 +49,8 @@ is taken from it, so that a comparison on a busy machine says nothing."""
 class Contender:
     """What is to be compared: a worker script beside this one, its interpreter and its job (see `turns`).
 
-    optional: whether the comparison goes on without it where it fails.
+    optional: whether the comparison goes on without it where it fails. launcher: what starts it, in front of
+    the interpreter.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Contender:
     python: str = sys.executable
     script: str = "step_worker.py"
     optional: bool = False
+    launcher: tuple[str, ...] = ()
 
 
 @dataclass
@@ -81,9 +83,10 @@ class Worker:
     def __init__(self, contender: Contender, folder: Path) -> None:
         self.name = contender.name
         self._log = folder / f"{contender.name}.log"
+        script, job = str(HERE / contender.script), json.dumps(contender.job)
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [contender.python, str(HERE / contender.script), json.dumps(contender.job)],
+                [*contender.launcher, contender.python, script, job],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import distributed_tables
 import results_tables
 import study_tables
 import torture_tables
@@ -223,6 +224,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "corruptions": results_tables.corruptions_table,
     "cost": results_tables.cost_table,
     "coverage": results_tables.coverage_table,
+    "distributed": distributed_tables.measured_table,
+    "distributed-ethernet": distributed_tables.ethernet_table,
+    "distributed-links": distributed_tables.links_table,
+    "distributed-machine": distributed_tables.machine_table,
+    "distributed-messages": distributed_tables.messages_table,
     "disputed": results_tables.disputed_table,
     "ensemble": results_tables.ensemble_table,
     "fuzz": torture_tables.fuzz_table,

@@ -78,6 +78,14 @@ class Twins:
     model: Model
     wide: Model
 
+    def again(self) -> Model:
+        """Another model like the one in float32."""
+        network = network_from(self.model.network.describe()["layers"], self.model.preprocess.input_shape, 0)
+        model = Model(network, self.model.preprocess)
+        model.parameters[...], model.buffers[...] = self.model.parameters, self.model.buffers
+        model.mark_changed()
+        return model
+
     def set(self, name: str, values: Any) -> None:
         """Give a parameter these values, numbers of float32."""
         for model in (self.model, self.wide):

@@ -10,7 +10,7 @@ from tests.fuzz.door import FOLDER, FindingError
 from numnist import cli
 from numnist.cli.data import DataCommandFlags
 from numnist.cli.flags import parse, validate
-from numnist.cli.train import TrainFlags, TrainOptions
+from numnist.cli.train_flags import TrainFlags, TrainOptions
 from numnist.train import resolve
 
 

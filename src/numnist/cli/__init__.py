@@ -36,19 +36,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _dispatch(arguments)
         if sys.stdout is not None:  # None: closed before we began
             sys.stdout.flush()  # here, where a closed pipe can still be caught
-    except InputError as error:
-        return _complain(str(error), 2)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
     except BrokenPipeError:
         # Whoever read our output has left, so there is nobody to tell; keep Python from trying at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", 2)
-    except MemoryError:
-        return _complain("not enough memory: try a smaller model, fewer images, or a smaller --batch-size", 1)
+    except (InputError, KeyboardInterrupt, OSError, MemoryError) as error:
+        return _complain(*explained(error))
     return status
+
+
+def explained(error: BaseException) -> tuple[str, int]:
+    """What is said of an error that is no defect of ours, in one line, and the exit status."""
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted", 130
+        case OSError():
+            return f"{error.filename or 'output'}: {error.strerror or error}", 2
+        case MemoryError():
+            return "not enough memory: try a smaller model, fewer images, or a smaller --batch-size", 1
+    return " ".join(str(error).split()), 2
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

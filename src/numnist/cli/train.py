@@ -4,31 +4,41 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, Field
+from typing import Any
 
 from numnist.cli.console import plain_console
-from numnist.cli.flags import DataFlags, Flags, parse, validate
+from numnist.cli.distributed import first_speaks, on_ranks, require_alone
+from numnist.cli.flags import DataFlags, parse, validate
 from numnist.cli.images import data_flags, load_dataset, remembered_data
 from numnist.cli.models import open_predictor
 from numnist.cli.progress import TrainingProgress
 from numnist.cli.report import EXTRA, FILE
+from numnist.cli.train_flags import TrainFlags, TrainOptions
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
+    ONE_RANK,
+    Callback,
     Config,
     DivergenceError,
     Ensemble,
     Evaluation,
+    MPIRanks,
+    OtherRankError,
+    Outcome,
+    Ranks,
+    Run,
     RunFolder,
     TensorBoard,
     ensembles,
+    on_the_first,
     prepare,
-    recipe_words,
+    require_same,
     resolve,
     to_toml,
+    together,
     train,
 )
 from numnist.train.tensorboard import summary_writer
@@ -36,74 +46,70 @@ from numnist.train.tensorboard import summary_writer
 STATUS = {"interrupted": 130, "terminated": 143}
 """Exit status of a run that a signal has stopped: 128 and its number, as shells have it."""
 
-
-class RunFlags(BaseModel):
-    """What of a run does not change its result."""
-
-    recipe: Annotated[
-        str | None,
-        Field(description=f"settings to start from: {', '.join(recipe_words())}; unless given, quick"),
-    ] = None
-    config: Annotated[Path | None, Field(description="TOML file of settings, over the recipe's")] = None
-    name: Annotated[str | None, Field(description="name of the run; unless given, a new one")] = None
-    runs: Annotated[Path, Field(description="folder that holds the folders of the runs")] = Path("runs")
-    resume: Annotated[
-        Path | None,
-        Field(description="an interrupted run to go on with: its folder, or its name in runs/"),
-    ] = None
-    checkpoint_every: Annotated[
-        int | None, Field(ge=1, description="steps between two checkpoints; unless given, about a minute")
-    ] = None
-    force: Annotated[bool, Field(description="replace an existing run of this name")] = False
-    report: Annotated[bool, Field(description="write a page about the run at its end, report.html")] = True
-    tensorboard: Annotated[
-        Path | None, Field(description="folder for what TensorBoard shows, while the run goes on")
-    ] = None
-    threads: Annotated[
-        int | None,
-        Field(ge=1, description="cores to use; unless given, all; any number gives the same result"),
-    ] = None
-
-
-class TrainOptions(RunFlags, DataFlags):
-    """The flags that are no settings."""
-
-
-class TrainFlags(Flags, RunFlags, DataFlags, Config):  # type: ignore[misc]  # two kinds of model_config
-    """Train a network, test it once, and save it in runs/NAME.
-
-    Settings come from a recipe, a TOML file over it, and flags over both; a setting that none of them names
-    has the default shown.
-
-        numnist train --recipe one-epoch --name first
-        numnist train --recipe record-ensemble
-        numnist train --resume first
-        numnist train --config my.toml --epochs 5 --augment.rotation 15
-        numnist train --model mlp:300,100 --optim.kind sgd --optim.lr 0.1 --schedule.kind constant
-    """
+Found = tuple[RunFolder, str, dict[str, Any], DataFlags]
+"""A run to go on with: its folder, recipe, plain settings, and the flags of its data."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     started = time.perf_counter()
-    given = parse(TrainFlags, "train", arguments)
-    options = validate(
-        TrainOptions, {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
-    )
+    with first_speaks():
+        given = parse(TrainFlags, "train", arguments)
+        options = validate(
+            TrainOptions, {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
+        )
+        if not options.distributed:
+            require_alone()
+        ranks = MPIRanks() if options.distributed else ONE_RANK
+    if isinstance(ranks, MPIRanks):
+        return on_ranks(ranks, lambda: _run(given, options, ranks, started))
+    return _run(given, options, ranks, started)
+
+
+def _run(given: dict[str, Any], options: TrainOptions, ranks: Ranks, started: float) -> int:
+    """Run the command on these ranks."""
     if options.resume is not None:
-        return _resume(given, options, started)
+        return _resume(given, options, ranks, started)
     ensemble = ensembles().get(options.recipe or "")
     if ensemble is not None:
-        return _train_members(ensemble, given, options)
-    recipe, config = resolve(given, options.recipe, options.config)
-    dataset = load_dataset(options, ("train", "test"), fall_back=True)
-    status, _ = _train(recipe, config, dataset, options, options.name, started)
+        return _train_members(ensemble, given, options, ranks)
+    recipe, plain = on_the_first(ranks, lambda: _plain(resolve(given, options.recipe, options.config)))
+    config = Config.model_validate(plain)
+    dataset = _load_dataset(options, ranks)
+    status, _ = _train(recipe, config, dataset, options, options.name, ranks, started)
     return status
 
 
-def _resume(given: dict[str, Any], options: TrainOptions, started: float) -> int:
+def _plain(resolved: tuple[str, Config]) -> tuple[str, dict[str, Any]]:
+    """Recipe and settings as they can be sent to other ranks."""
+    recipe, config = resolved
+    return recipe, config.plain()
+
+
+def _load_dataset(flags: DataFlags, ranks: Ranks) -> Dataset:
+    """The images: first on the first rank, so that the others find what it has downloaded on its machine."""
+    found: list[Dataset] = []
+    for turn in (True, False)[: ranks.ranks]:
+        with together(ranks):
+            if (ranks.rank == 0) is turn:
+                found.append(load_dataset(flags, ("train", "test"), fall_back=True))
+    return found[0]
+
+
+def _resume(given: dict[str, Any], options: TrainOptions, ranks: Ranks, started: float) -> int:
     """Go on with a run; returns the exit status."""
-    assert options.resume is not None
+    resumed = on_the_first(ranks, lambda: _found(given, options))
+    if resumed is None:
+        return 0
+    folder, recipe, plain, flags = resumed
+    config = Config.model_validate(plain)
+    dataset = _load_dataset(flags, ranks)
+    status, _ = _train(recipe, config, dataset, options, None, ranks, started, folder)
+    return status
+
+
+def _found(given: dict[str, Any], options: TrainOptions) -> Found | None:
+    """Folder, settings and data of the run to go on with; None, and a word, where it is finished."""
     for flag in ("recipe", "config", "name", "force", *given):
         if flag in given or getattr(options, flag) not in (None, False):
             raise InputError(f"--{flag.replace('_', '-')}: a run goes on with its own name and settings")
@@ -111,11 +117,9 @@ def _resume(given: dict[str, Any], options: TrainOptions, started: float) -> int
     result = folder.file("result.json")
     if result.exists():
         plain_console().print(f"{folder.path}: this run is finished: see {result}", soft_wrap=True)
-        return 0
-    recipe, config = resolve({}, config=folder.file("config.toml"))
-    dataset = load_dataset(remembered_data(folder, options), ("train", "test"), fall_back=True)
-    status, _ = _train(recipe, config, dataset, options, None, started, folder)
-    return status
+        return None
+    recipe, plain = _plain(resolve({}, config=folder.file("config.toml")))
+    return folder, recipe, plain, remembered_data(folder, options)
 
 
 def _existing(options: TrainOptions) -> RunFolder:
@@ -133,54 +137,87 @@ def _train(
     dataset: Dataset,
     options: TrainOptions,
     name: str | None,
+    ranks: Ranks,
     started: float,
     existing: RunFolder | None = None,
-) -> tuple[int, RunFolder]:
-    """One run, or the rest of an existing one, what came of it printed; the exit status and where it is."""
-    console = plain_console()
-    copy = existing.file("network.toml") if existing else None
-    network_file = copy if copy is not None and copy.exists() else None
-    job = prepare(recipe, config, dataset, threads=options.threads, network_file=network_file)
+) -> tuple[int, RunFolder | None]:
+    """One run, or the rest of an existing one, what came of it printed; the exit status and where it is.
+
+    On ranks behind the first: nowhere.
+    """
+    folder: RunFolder | None = None
+    observers: list[Callback] = []
+    with together(ranks):
+        copy = existing.file("network.toml") if existing else None
+        network_file = copy if copy is not None and copy.exists() else None
+        job = prepare(recipe, config, dataset, None, options.threads, network_file, ranks)
+    require_same(job)  # before there is a folder of it
+    try:
+        with ExitStack() as closing:
+            with together(ranks):
+                if ranks.rank == 0:
+                    folder = existing or _new_folder(job, options, name)
+                    observers = _observers(job, folder, options, closing, existing is not None)
+            outcome = train(
+                job,
+                folder,
+                observers,
+                resume=existing is not None,
+                checkpoint_every=options.checkpoint_every,
+            )
+    except DivergenceError as error:
+        print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
+        return 1, folder
+    if folder is not None:
+        _report_outcome(job, folder, outcome, options, started)
+    return STATUS.get(job.state.interrupted, 0), folder
+
+
+def _new_folder(job: Run, options: TrainOptions, name: str | None) -> RunFolder:
+    """The folder of a run that begins."""
     if options.tensorboard is not None:  # what is wrong with it is said before there is a folder of the run
         summary_writer()
         try:
             options.tensorboard.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--tensorboard: {options.tensorboard}: {error.strerror or error}") from error
-    first = {"config.toml": to_toml(recipe, config), "data.json": data_flags(options)}
-    if not existing and config.model.endswith(".toml"):  # the file may be changed before the run goes on
-        first["network.toml"] = Path(config.model).read_text(encoding="utf-8")
-    folder = existing or RunFolder(options.runs, name, config.model, options.force, first)
+    model = job.config.model
+    first = {"config.toml": to_toml(job.recipe, job.config), "data.json": data_flags(options)}
+    if model.endswith(".toml"):  # the file may be changed before the run goes on
+        first["network.toml"] = Path(model).read_text(encoding="utf-8")
+    return RunFolder(options.runs, name, model, options.force, first)
+
+
+def _observers(
+    job: Run, folder: RunFolder, options: TrainOptions, closing: ExitStack, goes_on: bool
+) -> list[Callback]:
+    """Say what begins, and make what watches it, and is closed with `closing`."""
+    console, ranks = plain_console(), job.trainer.ranks.ranks
     images, parameters = len(job.trainer.images), job.model.layout.size
     console.print(
-        f"{'going on with' if existing else 'training'} {config.model} ({parameters:,} parameters) "
-        f"on {images:,} images of {dataset.name}, recipe {recipe}, in {folder.path}",
+        f"{'going on with' if goes_on else 'training'} {job.config.model} ({parameters:,} parameters) "
+        f"on {images:,} images of {job.dataset.name}, recipe {job.recipe}, "
+        f"{f'on {ranks} ranks, ' if ranks > 1 else ''}in {folder.path}",
         soft_wrap=True,
     )
-    board: TensorBoard | None = None
+    progress = TrainingProgress(console)
+    closing.callback(progress.close)
+    observers: list[Callback] = [progress]
     if options.tensorboard is not None:
         place = options.tensorboard / folder.path.resolve().name
         if options.force:
             for old in place.glob("events.out.tfevents.*"):
                 old.unlink()
         board = TensorBoard(place, job.model, job.trainer.executor)
-    progress = TrainingProgress(console)
-    try:
-        outcome = train(
-            job,
-            folder,
-            [progress, *([board] if board else [])],
-            resume=existing is not None,
-            checkpoint_every=options.checkpoint_every,
-        )
-    except DivergenceError as error:
-        print(f"numnist: {error}", file=sys.stderr)  # noqa: T201
-        return 1, folder
-    finally:
-        progress.close()
-        if board is not None:
-            board.close()
+        closing.callback(board.close)
+        observers.append(board)
+    return observers
 
+
+def _report_outcome(
+    job: Run, folder: RunFolder, outcome: Outcome, options: TrainOptions, started: float
+) -> None:
+    """Print what came of a run, and write its page."""
     lines = [f"stopped: {outcome.stopped}"] if outcome.stopped else []
     if job.state.interrupted:
         lines.append(f"to go on: numnist train --resume {shlex.quote(str(folder.path))}")
@@ -188,10 +225,9 @@ def _train(
         lines.append(_accuracy(outcome.test))
     lines.append(f"time {time.perf_counter() - started:.1f} s")
     lines += [f"wrote {path}" for path in folder.written()]
-    console.print("\n".join(lines), soft_wrap=True)
+    plain_console().print("\n".join(lines), soft_wrap=True)
     if options.report and outcome.test is not None:
-        console.print(_report(folder, dataset), soft_wrap=True)
-    return STATUS.get(job.state.interrupted, 0), folder
+        plain_console().print(_report(folder, job.dataset), soft_wrap=True)
 
 
 def _report(folder: RunFolder, dataset: Dataset) -> str:
@@ -208,37 +244,43 @@ def _report(folder: RunFolder, dataset: Dataset) -> str:
     return f"wrote {path}"
 
 
-def _train_members(ensemble: Ensemble, given: dict[str, Any], options: TrainOptions) -> int:
+def _train_members(ensemble: Ensemble, given: dict[str, Any], options: TrainOptions, ranks: Ranks) -> int:
     """A run for each seed, and a test of all their models together; returns the exit status.
 
     Raises: InputError before the first run for a flag that makes no sense here.
     """
     for flag in ("seed", "config"):
         if flag in given or getattr(options, flag, None) is not None:
-            raise InputError(f"--{flag}: {ensemble.name} is several runs, whose seeds and settings it names")
+            raise OtherRankError(
+                f"--{flag}: {ensemble.name} is several runs, whose seeds and settings it names"
+            )
     names = {seed: f"{options.name or ensemble.name}-{seed}" for seed in ensemble.seeds}
-    for name in () if options.force else names.values():  # now, and not when the first have been trained
-        RunFolder.require_free(options.runs, name)
-    dataset = load_dataset(options, ("train", "test"), fall_back=True)
+    with together(ranks):
+        for name in () if options.force or ranks.rank else names.values():  # now, not when some are trained
+            RunFolder.require_free(options.runs, name)
+    dataset = _load_dataset(options, ranks)
     folders = []
     for seed, name in names.items():
-        recipe, config = resolve({**given, "seed": seed}, ensemble.members)
-        status, folder = _train(recipe, config, dataset, options, name, time.perf_counter())
+        with together(ranks):
+            recipe, config = resolve({**given, "seed": seed}, ensemble.members)
+        status, folder = _train(recipe, config, dataset, options, name, ranks, time.perf_counter())
         if status:
             return status
-        folders.append(folder.file("model.safetensors"))
+        folders += [folder.file("model.safetensors")] if folder else []
+    if ranks.rank > 0:
+        return 0
     predictor = open_predictor(
         list(map(str, folders)), ensemble.tta, executor=config.executor, threads=options.threads
     )
     assert dataset.test is not None  # it was asked for
-    together = Evaluation.of(predictor.logits(dataset.test.images), dataset.test.labels)
+    of_all = Evaluation.of(predictor.logits(dataset.test.images), dataset.test.labels)
     command = ["numnist", "evaluate", *(str(path.parent) for path in folders)]
     command += ["--tta"] if ensemble.tta else []
     for name in ("dataset", "data", "test_images", "test_labels"):
         if getattr(options, name) is not None:
             command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     plain_console().print(
-        f"all {len(folders)} together: {_accuracy(together)}\nagain: {shlex.join(command)}", soft_wrap=True
+        f"all {len(folders)} together: {_accuracy(of_all)}\nagain: {shlex.join(command)}", soft_wrap=True
     )
     return 0
 

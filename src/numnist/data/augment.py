@@ -97,15 +97,15 @@ class Augmentation:
         """Whether no draw can change an image."""
         return not (self.is_affine or self.elastic or self.erasing)
 
-    def draw(self, n: int, rng: np.random.Generator) -> AffineParameters:
-        """Draw the parameters of n images.
+    def draw(self, n: int, rng: np.random.Generator, start: int = 0) -> AffineParameters:
+        """Draw the parameters of n images; those of images before `start` are drawn and thrown away.
 
         One call `rng.random((n, 11))`: a row per image, with the columns rotation, whether to rotate, x, y,
         whether to translate, scale, whether to scale, shear, whether to shear, horizontal flip, vertical
         flip. All are drawn whatever the probabilities, so no setting shifts the draws of another; and image i
         gets the same in a batch of any size.
         """
-        u = rng.random((n, 11)).T
+        u = rng.random((start + n, 11))[start:].T
 
         def ranged(name: str, value: Array, gate: Array) -> Array:
             low, high = self._range(name)
@@ -122,12 +122,16 @@ class Augmentation:
             vertical_flip=u[10] < self.vertical_flip,
         )
 
-    def apply(self, images: Array, rng: np.random.Generator) -> Array:
+    def apply(
+        self, images: Array, rng: np.random.Generator, batch: int | None = None, start: int = 0
+    ) -> Array:
         """Augment a batch: `draw`, `within_margins`, `elastic_displacement`, `resample_bilinear`, `erase`.
 
         Elastic deformation and erasing draw from children of `rng`, so neither shifts the draws of another.
         The identity draws nothing and returns the images' values as they are.
 
+        batch, start: where the images are those of a larger batch from `start` on: what comes of them is, bit
+        for bit, what would come of them there.
         Shapes: images (N, H, W) -> (N, H, W), float64 for float64 images, float32 for uint8 and float32,
                 in the images' grey scale.
         Raises: ValueError unless images has three axes.
@@ -141,14 +145,15 @@ class Augmentation:
         displacement = None
         if self.elastic:
             displacement = elastic_displacement(
-                n, (height, width), self.elastic, self.elastic_smoothness, for_elastic
+                n, (height, width), self.elastic, self.elastic_smoothness, for_elastic, batch, start
             )
         if self.is_affine or self.elastic:
-            parameters = self.draw(n, rng)
+            parameters = self.draw(n, rng, start)
             if self.keep_ink:
                 parameters = within_margins(images, parameters)
             matrices = affine_matrices(parameters, height, width)
             images = resample_bilinear(images, matrices, displacement)
         if self.erasing:
-            images = erase(images.astype(sampled_dtype(images)), self.erasing, self.erasing_area, for_erasing)
+            images = images.astype(sampled_dtype(images))
+            images = erase(images, self.erasing, self.erasing_area, for_erasing, batch, start)
         return images

@@ -11,7 +11,13 @@ REACH = 3
 
 
 def elastic_displacement(
-    n: int, size: tuple[int, int], deviation: float, smoothness: float, rng: np.random.Generator
+    n: int,
+    size: tuple[int, int],
+    deviation: float,
+    smoothness: float,
+    rng: np.random.Generator,
+    batch: int | None = None,
+    start: int = 0,
 ) -> Array:
     """Random smooth displacements for n images, to be added where `resample_bilinear` samples.
 
@@ -23,13 +29,15 @@ def elastic_displacement(
     each of them gives the same field, from fewer random numbers the smoother it is. As the rows of `a` have
     norm 1, every pixel's displacement has the standard deviation that is asked for, at the border too.
 
-    deviation: of each component, in pixels. smoothness: the Gaussian's standard deviation, in pixels.
+    deviation: of each component, in pixels. smoothness: the Gaussian's standard deviation, in pixels. batch,
+    start: see `Augmentation.apply`.
     Shapes: size (H, W) -> (n, 2, H, W), float32.
     Source: Simard, Steinkraus, Platt 2003, Best Practices for Convolutional Neural Networks, section 2;
             their α = 34, σ = 4 are a deviation of 1.4 with a smoothness of 4.
     """
     rows, columns = (_waves(length, smoothness) for length in size)
-    z = rng.standard_normal((n, 2, rows.shape[1], columns.shape[1]), dtype=np.float32)
+    shape = (n if batch is None else batch, 2, rows.shape[1], columns.shape[1])
+    z = rng.standard_normal(shape, dtype=np.float32)[start : start + n]
     return np.asarray(np.float32(deviation) * (rows @ z @ columns.T))
 
 

@@ -13,6 +13,7 @@ from numnist.engine.kernels.head import Head
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Scratch, aligned, shared_memory
 from numnist.engine.planner import Plan
+from numnist.engine.reducer import ALONE, Reducer, part_of
 from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Work
 from numnist.engine.team import Team
@@ -37,7 +38,7 @@ def shard_bounds(batch: int, shard_size: int) -> list[int]:
 
 
 class BatchWork:
-    """All that is done for batches of one size, in memory that is allocated once."""
+    """All that is done for batches of one size, or this rank's part of them, in memory allocated once."""
 
     def __init__(
         self,
@@ -45,10 +46,15 @@ class BatchWork:
         plan: Plan,
         team: Team,
         scratch: Sequence[Scratch],
-        size: int,
+        batch: int,
         shard_size: int,
+        reducer: Reducer = ALONE,
     ) -> None:
+        """batch: samples of all ranks together."""
         self._model, self._plan = model, plan
+        self._part = part_of(batch, reducer.rank, reducer.ranks)
+        self._reducer = reducer
+        size = self._part.stop - self._part.start
         bounds = shard_bounds(size, shard_size)
         count = len(bounds) - 1
         workers = min(team.threads, count)
@@ -57,12 +63,15 @@ class BatchWork:
         preprocess = model.model.preprocess
         self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
         self._outcome = Table(count, allocate, (), ())
-        self._shared = tuple(stage.shared(size, count, allocate) for stage in plan.stages)
+        # What every rank does in full needs nothing of the others.
+        self._is_whole = size == batch
+        among = ALONE if self._is_whole else reducer
+        self._shared = tuple(stage.shared(size, count, allocate, among) for stage in plan.stages)
         self._seen_by_all = self._values_seen_by_all(size)
         x = self._seen_by_all[0]
         self._x = allocate((size, *preprocess.input_shape)) if x is None else x
         self._shards = [
-            Shard(start, end - start, i, count, size, scratch[i % workers])
+            Shard(start, end - start, i, count, batch, scratch[i % workers])
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
         # Made by the process that works with it, in memory of its own.
@@ -136,8 +145,9 @@ class BatchWork:
     ) -> tuple[float, int]:
         """Fill the gradients for a batch; the sum of its losses, and how many answers are correct.
 
-        targets: makes the distributions (N, K) and the labels (N,), while others are already at work.
-        Shapes: x (N, C, H, W).
+        targets: makes the distributions (n, K) and the labels (n,) of the part, while others are already at
+        work.
+        Shapes: x (n, C, H, W), the part of this rank.
         """
 
         def prepare() -> None:
@@ -145,8 +155,12 @@ class BatchWork:
             self._q[...], self._labels[...] = targets()
 
         self._crew.run(rng, prepare)
-        loss, correct = self._outcome.sums()
-        return float(loss), int(correct)
+        loss, correct = map(float, self._outcome.sums())
+        if self._reducer.ranks > 1:
+            if self._is_whole and self._reducer.rank > 0:  # the first one has it all already
+                self._model.gradient[...] = loss = correct = 0
+            loss, correct = self._reducer.add(self._model.gradient, loss, correct)
+        return loss, int(correct)
 
     def update(self, lr: float) -> None:
         """Make the update that the model has learned, in all processes."""

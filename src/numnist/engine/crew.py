@@ -68,6 +68,8 @@ class Threads:
         programs = [self._start(number, rng) for number in range(self._shards)]
         answer = None
         while (meeting := self._advance(programs, answer)) is not None:
+            if meeting.across is not None:
+                meeting.across()
             answer = meeting.merge()
 
     def _advance(self, programs: Sequence[ShardProgram], answer: Any) -> Meeting | None:
@@ -196,6 +198,10 @@ class _Member:
         answer = None
         while (meeting := _advance_all(programs, answer)) is not None:
             self._meet()
+            if meeting.across is not None:
+                if self._number == 0:
+                    meeting.across()
+                self._meet()
             answer = None
             if not meeting.once or self._number == 0:
                 answer = meeting.merge()

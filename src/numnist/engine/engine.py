@@ -14,6 +14,7 @@ from numnist.arrays import Array
 from numnist.engine.batch import BatchWork, shard_bounds
 from numnist.engine.memory import Recent, Scratch, aligned
 from numnist.engine.planner import Plan, plan
+from numnist.engine.reducer import ALONE, Reducer, part_of
 from numnist.engine.shared_model import SharedModel, are_shared, share_parameters
 from numnist.engine.stage import Step, run
 from numnist.engine.team import Team
@@ -46,7 +47,7 @@ class Engine:
 
     threads: how many cores to use; None for all that the process may use. They never change a bit of the
     result. shard_size: most samples in a shard; None for what suits the network (`Plan.shard_size`). It does
-    change the last bits.
+    change the last bits. reducer: of the ranks that have the other parts of each batch.
     Raises: ValueError for a model that is not float32, or for fewer than one thread or image per shard.
     """
 
@@ -56,12 +57,14 @@ class Engine:
         label_smoothing: float = 0.0,
         threads: int | None = None,
         shard_size: int | None = None,
+        reducer: Reducer = ALONE,
     ) -> None:
         if model.parameters.dtype != np.float32:
             raise ValueError(f"Engine: expected a float32 model, got {model.parameters.dtype}")
         self.model = model
         self._label_smoothing = label_smoothing
         self.threads = available_cores() if threads is None else threads
+        self._reducer = reducer
         self._blas = ThreadpoolController()
         self._set_up()
         self.shard_size = self.plan.shard_size if shard_size is None else shard_size
@@ -83,9 +86,17 @@ class Engine:
         self._derived_for: int | None = None
 
     def loss_and_grads(self, x: Array, y: Array, rng: RandomGenerator | None) -> StepResult:
-        """See `nn.Executor.loss_and_grads`."""
+        """See `nn.Executor.loss_and_grads`.
+
+        Of several ranks each hands in the part of x that is its own (`part_of`), and y of the whole batch.
+        """
         self._check(x)
-        n, self._latest = len(x), None
+        self._latest = None
+        ranks = self._reducer.ranks
+        n = len(x) if ranks == 1 else len(y)
+        part = part_of(n, self._reducer.rank, ranks)
+        if ranks > 1 and len(x) != part.stop - part.start:
+            raise ValueError(f"Engine: expected samples {part.start} to {part.stop} of {n}, got {len(x)}")
         if n < 1:
             raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
         self._derived_for = None
@@ -96,7 +107,8 @@ class Engine:
                 if not batch.is_current:
                     self._batches.forget(n)
                     batch = self._batches.get(n, self._new_batch)
-                loss, correct = batch(x, partial(self._targets, y, n), rng)
+                targets = partial(self._targets, y if ranks == 1 else y[part], len(x))
+                loss, correct = batch(x, targets, rng)
             except BaseException:
                 self._batches.forget(n)  # its shards stand where they were when it happened
                 raise
@@ -189,7 +201,9 @@ class Engine:
 
     def _new_batch(self, size: int) -> BatchWork:
         """Allocate the memory for batches of this size."""
-        return BatchWork(self._shared, self.plan, self._team, self._scratch, size, self.shard_size)
+        return BatchWork(
+            self._shared, self.plan, self._team, self._scratch, size, self.shard_size, self._reducer
+        )
 
     def _new_prediction(self, worker: int, size: int) -> Prediction:
         """Allocate a worker's memory for this many images, and bind the steps."""

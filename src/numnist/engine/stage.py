@@ -12,6 +12,7 @@ import numpy as np
 from numnist.arrays import Array, Shape
 from numnist.engine.meeting import ShardProgram
 from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.reducer import ALONE, Reducer
 
 Step = Callable[[], object]
 """One call of NumPy with its arguments, bound when memory is allocated.
@@ -51,7 +52,8 @@ class Order(Enum):
 class Shard:
     """A part of a batch, and whose scratch memory it uses.
 
-    start, size: its samples. number of so many shards: its place among them. batch: samples of all shards.
+    start, size: its samples, among those of this rank. number of so many shards: its place among them.
+    batch: samples of all shards of all ranks.
     """
 
     start: int
@@ -63,7 +65,7 @@ class Shard:
 
     @property
     def samples(self) -> slice:
-        """Its samples in an array of the whole batch."""
+        """Its samples in an array of all shards of this rank."""
         return slice(self.start, self.start + self.size)
 
 
@@ -131,8 +133,11 @@ class Stage(ABC):
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""
 
-    def shared(self, batch: int, shards: int, allocate: Allocate) -> Any:
-        """What so many shards of a batch have in common; `allocate` makes arrays that all can see."""
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Any:
+        """What so many shards of a batch have in common; `allocate` makes arrays that all can see.
+
+        batch: samples of this rank. reducer: what a statistic of the whole batch has to go through.
+        """
         return None
 
     @abstractmethod
@@ -140,7 +145,10 @@ class Stage(ABC):
         """The work for one shard in training."""
 
     def finish(self, shared: Any, gradients: dict[str, Array]) -> None:  # noqa: B027
-        """Write the parameters' gradient, from what all shards have come to, but for rows they share out."""
+        """Write the parameters' gradient, from what all shards have come to, but for rows they share out.
+
+        Where there are several ranks: what this one adds to it; the engine has it summed over all.
+        """
 
     @abstractmethod
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:

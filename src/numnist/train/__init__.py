@@ -9,8 +9,10 @@ from numnist.train.ensembles import Ensemble, ensembles
 from numnist.train.lock import RunIsGoingOnError
 from numnist.train.loop import Trainer
 from numnist.train.metrics import Evaluation, evaluate
+from numnist.train.mpi import MPIRanks, launched
 from numnist.train.prepare import Run, prepare
-from numnist.train.run import Outcome, train
+from numnist.train.ranks import ONE_RANK, OtherRankError, Ranks, on_the_first, together
+from numnist.train.run import Outcome, require_same, train
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import recipe_words, recipes, resolve, to_toml
 from numnist.train.state import EpochReport, StepReport, TrainState
@@ -18,6 +20,7 @@ from numnist.train.streams import Stream, generator
 from numnist.train.tensorboard import TensorBoard
 
 __all__ = [
+    "ONE_RANK",
     "Callback",
     "Config",
     "DivergenceError",
@@ -26,7 +29,10 @@ __all__ = [
     "EpochReport",
     "Evaluation",
     "KeepBest",
+    "MPIRanks",
+    "OtherRankError",
     "Outcome",
+    "Ranks",
     "ReduceOnPlateau",
     "Run",
     "RunFolder",
@@ -40,12 +46,16 @@ __all__ = [
     "ensembles",
     "evaluate",
     "generator",
+    "launched",
     "load_checkpoint",
+    "on_the_first",
     "prepare",
     "recipe_words",
     "recipes",
+    "require_same",
     "resolve",
     "save_checkpoint",
     "to_toml",
+    "together",
     "train",
 ]

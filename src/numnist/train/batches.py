@@ -6,6 +6,7 @@ from itertools import islice
 
 from numnist.arrays import Array
 from numnist.data import Augmentation, Split, batches, number_of_batches
+from numnist.engine import ALONE, Reducer, part_of
 from numnist.nn import Preprocess
 from numnist.train.streams import Stream, generator
 
@@ -22,7 +23,8 @@ class TrainingImages:
     """Those images of a split that are trained on, and what happens to them on the way.
 
     indices: which of the split's images; leaving some out costs no copy. seed: of all randomness in training.
-    clean_from: the epoch from which on (0 for the first) nothing is augmented; None for never.
+    clean_from: the epoch from which on (0 for the first) nothing is augmented; None for never. ranks: those
+    that share out each batch.
     """
 
     split: Split
@@ -32,6 +34,7 @@ class TrainingImages:
     batch_size: int
     seed: int
     clean_from: int | None = None
+    ranks: Reducer = ALONE
 
     def __len__(self) -> int:
         """Number of images."""
@@ -45,6 +48,7 @@ class TrainingImages:
     def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[Array, Array]]:
         """The batches of an epoch: x (N, 1, H, W) float32, labels (N,).
 
+        Of several ranks each gets the images of its part of a batch, x (n, 1, H, W), and the labels of all.
         The order depends on (seed, epoch), the augmentation of a batch on (seed, step), and on nothing else.
 
         done: so many were taken before an interruption, and are left out.
@@ -54,10 +58,11 @@ class TrainingImages:
         is_clean = self.augmentation.is_identity or (self.clean_from is not None and epoch >= self.clean_from)
         all_batches = batches(len(self), self.batch_size, order)
         for step, chosen in enumerate(islice(all_batches, done, None), start=first_step + done):
-            batch = self.split.take(self.indices[chosen])
-            images = batch.images
+            part = part_of(len(chosen), self.ranks.rank, self.ranks.ranks)
+            images = self.split.images[self.indices[chosen[part]]]
             if not is_clean:
-                images = self.augmentation.apply(images, generator(self.seed, Stream.AUGMENTATION, step))
+                rng = generator(self.seed, Stream.AUGMENTATION, step)
+                images = self.augmentation.apply(images, rng, len(chosen), part.start)
             if step % RELEASE_EVERY == 0:
                 self.split.release()
-            yield self.preprocess(images), batch.labels
+            yield self.preprocess(images), self.split.labels[self.indices[chosen]]

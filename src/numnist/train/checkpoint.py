@@ -15,6 +15,7 @@ from numnist.nn import Model
 from numnist.train import checkpoint_file
 from numnist.train.callbacks import Callback
 from numnist.train.checkpoint_file import check_names, describe_damage
+from numnist.train.ranks import Ranks
 from numnist.train.state import EpochReport, StepReport, TrainState
 
 FORMAT = 2
@@ -117,7 +118,38 @@ def load_checkpoint(
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise describe_damage(path, error) from error
+    try:
+        _put_back(model, state, callbacks, arrays, {**values, "report": report, "partial": partial})
+    except ValueError as error:
+        raise describe_damage(path, error) from error
 
+
+def share_state(
+    ranks: Ranks, identity: Identity, model: Model, state: TrainState, callbacks: Sequence[Callback]
+) -> None:
+    """Put model, state and callbacks of all ranks where they stand on the first one.
+
+    callbacks: on the others the first few of those on the first one.
+    """
+    if ranks.ranks == 1:
+        return
+    arrays, values = ranks.share(_contents(identity, model, state, callbacks))
+    if ranks.rank > 0:
+        reports = {
+            name: None if values[name] is None else EpochReport.from_saved(values[name])
+            for name in ("report", "partial")
+        }
+        _put_back(model, state, callbacks, arrays, {**values, **reports})
+
+
+def _put_back(
+    model: Model,
+    state: TrainState,
+    callbacks: Sequence[Callback],
+    arrays: Mapping[str, Array],
+    values: Mapping[str, Any],
+) -> None:
+    """Have these arrays and values in their places, the reports made; ValueError where a callback objects."""
     model.parameters[...] = arrays["parameters"]
     model.buffers[...] = arrays["buffers"]
     model.mark_changed()
@@ -129,15 +161,11 @@ def load_checkpoint(
         state.average.updates = values["average_updates"]
         state.average.is_swapped = False
     state.epoch, state.step, state.lr_scale = values["epoch"], values["step"], values["lr_scale"]
-    state.stop, state.report, state.partial = values["stop"], report, partial
+    state.stop, state.report, state.partial = values["stop"], values["report"], values["partial"]
     state.interrupted = ""
     for prefix, callback in _named(callbacks):
         keys = {name: prefix + name for name in callback.saved()}
-        saved = {name: arrays[key] if key in arrays else values[key] for name, key in keys.items()}
-        try:
-            callback.restore(saved)
-        except ValueError as error:
-            raise describe_damage(path, error) from error
+        callback.restore({name: arrays[key] if key in arrays else values[key] for name, key in keys.items()})
 
 
 def _contents(

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from numnist.train.state import TrainState
+from typing import Protocol
 
 SAME_SIGNAL = 0.5
 """Seconds in which a second signal counts as the first."""
@@ -16,11 +15,18 @@ SAME_SIGNAL = 0.5
 ASKING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """Signals that ask for a stop: Ctrl-C, and what systems and schedulers send before they kill."""
 
+
+class Asked(Protocol):
+    """Where a signal leaves what it asks for: the state of a run, or a rank that tells the others."""
+
+    interrupted: str
+
+
 Handler = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
-def stop_on_signals(state: TrainState) -> Iterator[None]:
+def stop_on_signals(asked_of: Asked) -> Iterator[None]:
     """Let the first signal ask for a stop, and a second one end the process as it does elsewhere.
 
     A second signal at once is the same one, passed on by a wrapper, and where a signal is ignored (Ctrl-C
@@ -36,7 +42,7 @@ def stop_on_signals(state: TrainState) -> Iterator[None]:
         nonlocal asked
         if time.monotonic() - asked > SAME_SIGNAL:
             _as_elsewhere(number, frame, before[signal.Signals(number)])
-        state.interrupted = ASKING[signal.Signals(number)]
+        asked_of.interrupted = ASKING[signal.Signals(number)]
         asked = min(asked, time.monotonic())
 
     ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]

@@ -18,6 +18,7 @@ from numnist.train.divergence import ADVICE, DivergenceError, first_not_finite, 
 from numnist.train.interrupts import stop_on_signals
 from numnist.train.metrics import evaluate
 from numnist.train.prefetch import prefetch
+from numnist.train.ranks import ONE_RANK, Ranks
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
 
@@ -27,7 +28,8 @@ class Trainer:
     """A model and all that its training takes; `fit` runs the loop.
 
     executor: runs the model. images: what is trained on. validation: what is looked at after each epoch, or
-    None. clip_norm: largest norm of the gradient, or None.
+    None. clip_norm: largest norm of the gradient, or None. ranks: those that train this model together; all
+    of them run the same loop, with the same decisions in it.
     """
 
     model: Model
@@ -37,6 +39,7 @@ class Trainer:
     optimizer: Optimizer
     schedule: Schedule
     clip_norm: float | None
+    ranks: Ranks = ONE_RANK
 
     def fit(self, state: TrainState, epochs: int, callbacks: Sequence[Callback] = ()) -> None:
         """Train from where `state` stands until `epochs` are done or a stop is wanted.
@@ -51,7 +54,8 @@ class Trainer:
         for callback in callbacks:
             callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
         # A diverging run overflows before its loss is looked at; that look is the warning.
-        with stop_on_signals(state), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        asked = state if self.ranks.ranks == 1 else self.ranks
+        with stop_on_signals(asked), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             while state.epoch < epochs and not state.is_over:
                 self._epoch(state, callbacks)
         if state.average is not None:
@@ -74,13 +78,18 @@ class Trainer:
         if self.validation is not None:
             with averaged(self.model, state.average):
                 outcome = evaluate(
-                    self.executor, self.model.preprocess, self.validation.images, self.validation.labels
+                    self.executor,
+                    self.model.preprocess,
+                    self.validation.images,
+                    self.validation.labels,
+                    self.ranks,
                 )
             require_finite(outcome.loss, f"on the validation images after epoch {state.epoch}")
             epoch.val_loss, epoch.val_accuracy = outcome.loss, outcome.accuracy
         state.report, state.partial = epoch, None
         for callback in callbacks:
             callback.on_epoch_end(state, epoch)
+        state.stop, state.lr_scale = self.ranks.share((state.stop, state.lr_scale))
 
     def _steps(
         self,
@@ -97,8 +106,10 @@ class Trainer:
             result = self.executor.loss_and_grads(
                 x, y, generator(self.images.seed, Stream.DROPOUT, state.step)
             )
+            if self.ranks.ranks > 1:
+                state.interrupted = self.ranks.agreed
             if not math.isfinite(result.loss):
-                self._explain(result.loss, x, state, lr)
+                self._explain(result.loss, x, len(y), state, lr)
             gradient = self.executor.gradient
             norm = None if self.clip_norm is None else clip_gradient_norm(gradient, self.clip_norm)
             self.executor.update(update, lr)
@@ -114,8 +125,10 @@ class Trainer:
                 return False
         return True
 
-    def _explain(self, loss: float, x: Array, state: TrainState, lr: float) -> NoReturn:
+    def _explain(self, loss: float, x: Array, n: int, state: TrainState, lr: float) -> NoReturn:
         """Raise the DivergenceError of a step: nothing of it has been added to the weights yet."""
+        if len(x) < n:
+            x = np.concatenate(self.ranks.collect(x))
         first = first_not_finite(self.model, x, generator(self.images.seed, Stream.DROPOUT, state.step))
         raise DivergenceError(
             f"the loss became {loss} at step {state.step + 1}, with a learning rate of {lr:.3g}: "

@@ -7,6 +7,7 @@ import numpy as np
 from numnist.arrays import Array
 from numnist.nn import Executor, Preprocess
 from numnist.ops import softmax_cross_entropy
+from numnist.train.ranks import ONE_RANK, Ranks
 
 EVALUATION_BATCH = 1024
 """Images per call: a multiple of a shard, so that none is smaller; few enough that memory stays bounded."""
@@ -65,8 +66,11 @@ def _ratio(part: Array, whole: Array) -> Array:
     return ratio
 
 
-def logits_of(executor: Executor, preprocess: Preprocess, images: Array) -> Array:
+def logits_of(executor: Executor, preprocess: Preprocess, images: Array, ranks: Ranks = ONE_RANK) -> Array:
     """What a model says of images, in evaluation mode and in batches.
+
+    ranks: those that take turns with the batches; all of them return the logits of all images, and the same
+    bits as one would.
 
     Shapes: images (N, H, W), N >= 1 -> (N, K).
     Raises: ValueError when there is no image, or when their size does not fit the model.
@@ -77,14 +81,18 @@ def logits_of(executor: Executor, preprocess: Preprocess, images: Array) -> Arra
     with np.errstate(over="ignore", invalid="ignore"):
         parts = [
             executor.predict(preprocess(images[start : start + EVALUATION_BATCH]))
-            for start in range(0, len(images), EVALUATION_BATCH)
+            for start in range(0, len(images), EVALUATION_BATCH)[ranks.rank :: ranks.ranks]
         ]
-    return np.concatenate(parts)
+    of_ranks = ranks.collect(parts)
+    number = -(-len(images) // EVALUATION_BATCH)
+    return np.concatenate([of_ranks[i % ranks.ranks][i // ranks.ranks] for i in range(number)])
 
 
-def evaluate(executor: Executor, preprocess: Preprocess, images: Array, labels: Array) -> Evaluation:
-    """Run a model over images (N, H, W) with labels (N,).
+def evaluate(
+    executor: Executor, preprocess: Preprocess, images: Array, labels: Array, ranks: Ranks = ONE_RANK
+) -> Evaluation:
+    """Run a model over images (N, H, W) with labels (N,); ranks: see `logits_of`.
 
     Raises: as `logits_of`, and ValueError where the labels do not fit.
     """
-    return Evaluation.of(logits_of(executor, preprocess, images), labels)
+    return Evaluation.of(logits_of(executor, preprocess, images, ranks), labels)

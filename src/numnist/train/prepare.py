@@ -21,6 +21,7 @@ from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback, EarlyStopping, KeepBest, ReduceOnPlateau
 from numnist.train.config import Config
 from numnist.train.loop import Trainer
+from numnist.train.ranks import ONE_RANK, Ranks
 from numnist.train.state import TrainState
 from numnist.train.streams import Stream, generator
 
@@ -63,17 +64,20 @@ def prepare(
     network: Sequential | None = None,
     threads: int | None = None,
     network_file: Path | None = None,
+    ranks: Ranks = ONE_RANK,
 ) -> Run:
     """Build model, executor, optimizer and schedule for these settings and this data.
 
     network: one of your own, instead of the one that `config.model` names. threads: how many cores to use,
     None for all; it does not change the result. network_file: a copy of the description that `config.model`
-    names, to be read instead of it.
+    names, to be read instead of it. ranks: those that train the model together; each prepares the same run.
 
     With the engine, a process forked from this one shares the model's parameters: see
     `engine.share_parameters`.
     Raises: InputError naming the setting when the data and the settings do not fit each other.
     """
+    if ranks.ranks > 1 and config.executor == "reference":
+        raise InputError("--executor: the reference runs in one process, and cannot be --distributed")
     if dataset.train is None or dataset.test is None:
         raise InputError("training needs a training set and a test set")
     train = dataset.train if config.limit is None else dataset.train.take(slice(config.limit))
@@ -97,6 +101,7 @@ def prepare(
         config.batch_size,
         config.seed,
         clean_from=config.epochs - config.clean_epochs,
+        ranks=ranks,
     )
     _check_last_batch(model, images)
     total_steps = config.epochs * images.steps_per_epoch
@@ -107,12 +112,15 @@ def prepare(
     optimizer = config.optim.build()
     trainer = Trainer(
         model=model,
-        executor=make_executor(config.executor, model, config.label_smoothing, threads, config.shard_size),
+        executor=make_executor(
+            config.executor, model, config.label_smoothing, threads or ranks.threads, config.shard_size, ranks
+        ),
         images=images,
         validation=train.take(validated) if held_out else None,
         optimizer=optimizer,
         schedule=config.schedule.build(config.optim.lr, total_steps, config.warmup_steps),
         clip_norm=config.clip_norm,
+        ranks=ranks,
     )
     state = TrainState(optimizer.init(model.parameters, None if config.decay_all else model.decay_mask()))
     if config.average:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from numnist.errors import InputError
 from numnist.files import write_atomic
 from numnist.nn import Executor, fit_temperature, save_model
 from numnist.train.callbacks import Callback, KeepBest
-from numnist.train.checkpoint import PREVIOUS, Checkpoint, load_checkpoint
+from numnist.train.checkpoint import PREVIOUS, Checkpoint, differences, load_checkpoint, share_state
 from numnist.train.divergence import DivergenceError, require_finite
 from numnist.train.metrics import Evaluation, logits_of
 from numnist.train.prepare import Run
+from numnist.train.ranks import OtherRankError, together
 from numnist.train.records import History, Timing
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import changed_settings, to_toml
@@ -33,7 +35,7 @@ class Outcome:
 
 def train(
     run: Run,
-    folder: RunFolder,
+    folder: RunFolder | None,
     observers: Sequence[Callback] = (),
     *,
     resume: bool = False,
@@ -45,21 +47,37 @@ def train(
     ends in the same bytes of model.safetensors, history.jsonl and result.json as one that was never
     interrupted.
 
+    folder: None on ranks behind the first (see `prepare`), which take the same steps and write nothing; what
+    began on so many ranks may go on on any other number.
     observers: further callbacks, such as a progress bar. resume: go on from the last checkpoint in
     the folder that is whole; from the start where there is none. checkpoint_every: steps between two
     checkpoints, None for one about every minute.
     Raises: DivergenceError when the loss is no longer finite; the last checkpoint stands. InputError where
             the checkpoint is another run's, naming what differs, or another process writes to the folder.
     """
-    with folder.lock():
-        return _train(run, folder, observers, resume, checkpoint_every)
+    require_same(run)
+    with ExitStack() as stack:
+        callbacks: Sequence[Callback] = run.callbacks
+        with together(run.trainer.ranks):
+            if folder is not None:
+                stack.enter_context(folder.lock())
+                callbacks = _begin(run, folder, observers, resume, checkpoint_every)
+        share_state(run.trainer.ranks, run.identity, run.model, run.state, callbacks)
+        return _train(run, folder, callbacks)
 
 
-def _train(
+def require_same(run: Run) -> None:
+    """OtherRankError on all ranks where not all of them have prepared the same run; all call it."""
+    of_ranks = run.trainer.ranks.collect(run.identity)
+    for rank, identity in enumerate(of_ranks):
+        if found := differences(identity, of_ranks[0]):
+            raise OtherRankError(f"rank {rank}: another run than that of rank 0: {'; '.join(found[:3])}")
+
+
+def _begin(
     run: Run, folder: RunFolder, observers: Sequence[Callback], resume: bool, checkpoint_every: int | None
-) -> Outcome:
-    """`train`, the folder locked."""
-    config = run.config
+) -> Sequence[Callback]:
+    """Put the run where it begins or goes on, and its folder too, which is locked; all of its callbacks."""
     folder.sweep()
     remembering = [observer for observer in observers if observer.saved()]
     remembered = [
@@ -74,7 +92,7 @@ def _train(
     else:
         folder.begin_again()
     if not resume or not folder.file("config.toml").exists():
-        write_atomic(folder.file("config.toml"), to_toml(run.recipe, config))
+        write_atomic(folder.file("config.toml"), to_toml(run.recipe, run.config))
     path = folder.file("checkpoint.safetensors")
     callbacks = [
         *remembered,
@@ -85,23 +103,35 @@ def _train(
     for warning in warnings:
         for callback in callbacks:
             callback.on_warning(warning)
-    run.trainer.fit(run.state, config.epochs, callbacks)
+    return callbacks
+
+
+def _train(run: Run, folder: RunFolder | None, callbacks: Sequence[Callback]) -> Outcome:
+    """From the first step that is to be taken to the test, and the files of what came of it."""
+    run.trainer.fit(run.state, run.config.epochs, callbacks)
     if not np.isfinite(run.model.parameters).all() or not np.isfinite(run.model.buffers).all():
         raise DivergenceError("the last steps left weights that are not finite: try a smaller --optim.lr")
-    save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
+    _save(run, folder)
     if run.state.interrupted:
         return Outcome(run.state.interrupted, None)
     if run.trainer.validation is not None:
         _calibrate(run)
-        save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
+        _save(run, folder)
     test = run.dataset.test
     assert test is not None  # `prepare` has seen to it
-    logits = logits_of(run.trainer.executor, run.model.preprocess, test.images)
+    logits = logits_of(run.trainer.executor, run.model.preprocess, test.images, run.trainer.ranks)
     outcome = Evaluation.of(logits / np.float32(run.model.temperature), test.labels)
     require_finite(outcome.loss, "on the test images")
-    result = json.dumps(_result(run, outcome), indent=2, allow_nan=False)
-    write_atomic(folder.file("result.json"), result + "\n")
+    if folder is not None:
+        result = json.dumps(_result(run, outcome), indent=2, allow_nan=False)
+        write_atomic(folder.file("result.json"), result + "\n")
     return Outcome(run.state.stop, outcome)
+
+
+def _save(run: Run, folder: RunFolder | None) -> None:
+    """Write the model."""
+    if folder is not None:
+        save_model(run.model, folder.file("model.safetensors"), notes=_provenance(run))
 
 
 def _go_on(run: Run, folder: RunFolder, callbacks: Sequence[Callback]) -> list[str]:
@@ -156,7 +186,7 @@ def _calibrate(run: Run) -> None:
     """Learn from the validation images how sure the model should be."""
     validation = run.trainer.validation
     assert validation is not None
-    logits = logits_of(run.trainer.executor, run.model.preprocess, validation.images)
+    logits = logits_of(run.trainer.executor, run.model.preprocess, validation.images, run.trainer.ranks)
     run.model.temperature = fit_temperature(logits, validation.labels)
 
 
@@ -167,7 +197,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "recipe": run.recipe,
         "changed": changed_settings(run.recipe, run.config),
         "seed": run.config.seed,
-        "executor": {"name": run.config.executor, "shard_size": _shard_size(run.trainer.executor)},
+        "executor": _executor(run),
         "epochs": run.state.epoch,
         "steps": run.state.step,
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
@@ -177,6 +207,13 @@ def _provenance(run: Run) -> dict[str, Any]:
             "selection": _selection(run.keep_best),
         },
     }
+
+
+def _executor(run: Run) -> dict[str, Any]:
+    """What decides the last bits of a step, with the number of ranks at the end where there were several."""
+    ranks = run.trainer.ranks.ranks
+    said = {"name": run.config.executor, "shard_size": _shard_size(run.trainer.executor)}
+    return said if ranks == 1 else {**said, "ranks": ranks}
 
 
 def _shard_size(executor: Executor) -> int | None:

@@ -9,6 +9,7 @@ from numnist.arrays import Array
 from numnist.engine.kernels.dense import FullyConnected
 from numnist.engine.meeting import ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
+from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops import flatten, leaky_relu, linear, relu, sigmoid, tanh
 
@@ -41,7 +42,7 @@ class ColumnDense(FullyConnected):
         weight = self.layer.parameters["weight"].reshape(-1, C, H, W)
         np.copyto(self.weight.reshape(W, -1, H, C), weight.transpose(3, 0, 2, 1))
 
-    def shared(self, batch: int, shards: int, allocate: Allocate) -> Table:
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Table:
         """See `Stage.shared`: dW and db of each shard."""
         return Table(shards, allocate, self.weight.shape, self.output_shape, dtype=np.float32)
 

@@ -12,6 +12,7 @@ from numnist.arrays import Array, Shape
 from numnist.engine.kernels.activations import Activation
 from numnist.engine.meeting import ShardProgram
 from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear
 from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
@@ -75,7 +76,7 @@ class Dense(FullyConnected):
         """Whether the shards compute the rows of dW side by side."""
         return self.layer.in_features * self.layer.out_features >= LARGE
 
-    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`."""
         return Shared(allocate((batch, *self.input_shape)), allocate((batch, *self.output_shape)))
 

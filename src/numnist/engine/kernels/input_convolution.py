@@ -1,6 +1,7 @@
 """The first convolution of a network, with what follows it."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, shared_memory
+from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops.batch_norm import Statistics
 
@@ -79,10 +81,10 @@ class InputConvolution(Convolution):
         KH = KW = self.layers.conv.kernel_size
         return weight.reshape(KH, -1, KW, weight.shape[1]).transpose(3, 1, 0, 2)
 
-    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`."""
         K, O = self.weight.shape  # noqa: E741 -- the formula's letter
-        statistics = Table(shards, allocate, (), (K,), (K, K))
+        statistics = Table(shards, allocate, (), (K,), (K, K), reducer=reducer)
         return Shared(statistics, Table(shards, allocate), Table(shards, allocate, (K, O), (O,)))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
@@ -90,7 +92,10 @@ class InputConvolution(Convolution):
         return InputConvolutionWork(self, shard, shared, ends)
 
     def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
-        """See `Stage.finish`; the formulas are those of the class."""
+        """See `Stage.finish`; the formulas are those of the class.
+
+        They are linear in D and dbias, so the sums of this rank give what it adds to the gradient.
+        """
         D, dbias = shared.of_weight.sums()
         if shared.normalisation is None:
             gradients[self.path["weight"]][...] = self.restore(D)
@@ -165,21 +170,26 @@ class InputConvolutionWork(Work):
         run(patches.unroll)
         if moments is not None:
             moments.put(np.float32)
-            norm: Normalisation | None = yield Meeting(self._normalise)
+            across = self._shared.statistics.exchange(self._merged)
+            norm: Normalisation | None = yield Meeting(self._normalise, across=across)
             self._is_cancelling = norm is None
             if norm is None:
                 yield Meeting()  # all have read what is written anew now
                 moments.put(np.float64)
-                norm = yield Meeting(partial(self._normalise, is_precise=True))
+                norm = yield Meeting(partial(self._normalise, is_precise=True), across=across)
             assert norm is not None
             # The weight sees pixels relative to the shift, so its output lacks shift * (sum of the taps).
             lacking = float(patches.shift) * stage.weight.sum(axis=0, dtype=np.float64)
             scale, offset = norm.scale, norm.offset + norm.scale * lacking
         self._epilogue.forward(scale, offset, self._forward)
 
+    def _merged(self) -> tuple[Any, ...]:
+        """The moments of this rank's shards."""
+        return astuple(PatchMoments.of_parts(*self._shared.statistics.columns))
+
     def _normalise(self, is_precise: bool = False) -> Normalisation | None:
         """The affine map that follows from the moments of the whole batch; None if they must be better."""
-        moments = PatchMoments.of_parts(*self._shared.statistics.columns)
+        moments = PatchMoments.of_parts(*self._shared.statistics.of_all)
         W = self._stage.weight.astype(np.float64)
         squares = (W * (moments.deviations @ W)).sum(axis=0)
         if not is_precise:

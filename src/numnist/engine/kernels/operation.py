@@ -10,6 +10,7 @@ import numpy as np
 from numnist.arrays import Array, Shape
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.reducer import ALONE, Reducer, gather_samples, part_of
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work
 from numnist.nn import Layer
 
@@ -20,20 +21,23 @@ class Shared:
 
     of_parameters: what each adds to the gradients, in the order of `Operation.path`; of a layer that needs
     the whole batch, all there is. For such a layer also x and y, the values of all, and later their
-    gradients; cache, what it left in the first process.
+    gradients; cache, what it left in the first process; reducer, of the ranks that have the rest of the
+    batch.
     """
 
     of_parameters: Table
     x: Array | None = None
     y: Array | None = None
     cache: Any = None
+    reducer: Reducer = ALONE
 
 
 class Operation(Stage):
     """Any layer: sample by sample where it says so, else on the gathered batch.
 
     A statistic of one shard would not be that of the batch, and random numbers are drawn for a whole batch:
-    so where a layer is not `per_sample`, the shards wait for each other, and it runs once.
+    so where a layer is not `per_sample`, the shards wait for each other, and it runs once. Of several ranks
+    each gathers the parts of all, runs it on the whole batch, and goes on with its own part.
     """
 
     def __init__(
@@ -56,13 +60,13 @@ class Operation(Stage):
         """See `Stage.label`."""
         return f"Operation ({type(self.layer).__name__}{'' if self.layer.per_sample else ', gathered'})"
 
-    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`."""
         shapes = [self.layer.parameters[name].shape for name in self.path]
         if self.layer.per_sample:
             return Shared(Table(shards, allocate, *shapes))
         x, y = self.takes.shape(batch, self.input_shape), self.gives.shape(batch, self.output_shape)
-        return Shared(Table(1, allocate, *shapes), allocate(x), allocate(y))
+        return Shared(Table(1, allocate, *shapes), allocate(x), allocate(y), reducer=reducer)
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -113,8 +117,8 @@ class GatheredWork(Work):
     def __init__(self, stage: Operation, shard: Shard, shared: Shared, ends: Ends) -> None:
         assert shared.x is not None
         assert shared.y is not None
-        self._stage, self._shared, self._ends = stage, shared, ends
-        # All samples, and this shard's: values on the way forward, gradients on the way back.
+        self._stage, self._shared, self._ends, self._batch = stage, shared, ends, shard.batch
+        # All samples of this rank, and this shard's: values on the way forward, gradients on the way back.
         self._all = shared.x, shared.y
         self._x, self._y = shared.x[shard.samples], shared.y[shard.samples]
 
@@ -123,11 +127,21 @@ class GatheredWork(Work):
         x, y = self._all
 
         def whole() -> None:
-            y[...], self._shared.cache = self._stage.layer.forward(x, True, rng)
+            of_all, self._shared.cache = self._stage.layer.forward(self._of_all_ranks(x), True, rng)
+            y[...] = self._of_this_rank(of_all)
 
         self._x[...] = self._ends.x
         yield Meeting(whole, once=True)
         self._ends.y[...] = self._y
+
+    def _of_all_ranks(self, values: Array) -> Array:
+        """The values of the whole batch, from those of this rank."""
+        reducer = self._shared.reducer
+        return values if reducer.ranks == 1 else gather_samples(reducer, values, self._batch)
+
+    def _of_this_rank(self, values: Array) -> Array:
+        """Of the values of the whole batch, those of this rank."""
+        return values[part_of(self._batch, self._shared.reducer.rank, self._shared.reducer.ranks)]
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
@@ -135,8 +149,11 @@ class GatheredWork(Work):
 
         def whole() -> None:
             # The cache may hold on to x, in the place of dx: the layer has done with it when dx is written.
-            dx[...], gradients = self._stage.layer.backward(dy, self._shared.cache)
-            self._shared.of_parameters.put(0, *(gradients[name] for name in self._stage.path))
+            of_all, gradients = self._stage.layer.backward(self._of_all_ranks(dy), self._shared.cache)
+            dx[...] = self._of_this_rank(of_all)
+            # They are those of the whole batch, and will be summed over the ranks.
+            share = float(self._shared.reducer.rank == 0)
+            self._shared.of_parameters.put(0, *(share * gradients[name] for name in self._stage.path))
             self._shared.cache = None
 
         self._y[...] = self._ends.dy

@@ -1,6 +1,7 @@
 """A convolution between hidden layers, by Winograd's method along W, with what follows it."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from numnist.engine.kernels.winograd_geometry import Geometry
 from numnist.engine.kernels.winograd_products import Adjoint, Products
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
+from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.engine.winograd import MOST_POINTS
 from numnist.ops.batch_norm import Statistics
@@ -87,11 +89,12 @@ class WinogradConvolution(Convolution):
         taps = np.ascontiguousarray(taps, np.float32).reshape(len(taps), -1)
         np.matmul(self.G, taps, out=out.reshape(self.geometry.P, -1))
 
-    def shared(self, batch: int, shards: int, allocate: Allocate) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`; what is put at each meeting is what the methods of the work say."""
         g = self.geometry
-        sums, taps = Table(shards, allocate, (g.O,), (g.O,)), (g.r, g.r * g.C * g.O)
-        statistics = Table(shards, allocate, (), (g.O,), (g.O,))
+        sums = Table(shards, allocate, (g.O,), (g.O,), reducer=reducer)
+        statistics = Table(shards, allocate, (), (g.O,), (g.O,), reducer=reducer)
+        taps = (g.r, g.r * g.C * g.O)
         return Shared(statistics, sums, Table(shards, allocate, taps, dtype=np.float32))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
@@ -183,13 +186,14 @@ class WinogradConvolutionWork(Work):
         scale, offset = None, self._stage.bias
         if self._has_norm:
             self._put_statistics()
-            norm: Normalisation | Array = yield Meeting(self._normalise)
+            across = self._shared.statistics.exchange(self._merged)
+            norm: Normalisation | Array = yield Meeting(self._normalise, across=across)
             if not isinstance(norm, Normalisation):
                 reference = norm
                 self._recompute(reference)
                 yield Meeting()  # all have read what is written anew now
                 self._put_statistics()
-                norm = yield Meeting(partial(self._normalise, reference))
+                norm = yield Meeting(partial(self._normalise, reference), across=across)
                 assert isinstance(norm, Normalisation)
             self._norm, scale, offset = norm, norm.scale, norm.offset
         self._epilogue.forward(scale, offset, ())
@@ -202,13 +206,17 @@ class WinogradConvolutionWork(Work):
             self._shard.number, count, mean, self._squares() - count * np.square(mean)
         )
 
+    def _merged(self) -> tuple[Any, ...]:
+        """The statistics of this rank's shards."""
+        return astuple(Statistics.of_parts(*self._shared.statistics.columns))
+
     def _normalise(self, reference: Array | None = None) -> Normalisation | Array:
         """The affine map that follows from the statistics of the whole batch.
 
         Where the mean is far larger than the deviation, c in float32 is not good enough. What is returned
         then is a reference (O,) near the mean; c is to be computed anew, less that, and this called again.
         """
-        statistics = Statistics.of_parts(*self._shared.statistics.columns)
+        statistics = Statistics.of_parts(*self._shared.statistics.of_all)
         norm = self._stage.layers.norm
         assert norm is not None
         if reference is None:
@@ -230,7 +238,8 @@ class WinogradConvolutionWork(Work):
         run(epilogue.relu_backward)
         if self._has_norm:
             shared.of_bias.put(number, self._products_with_do(), self._dbias())
-            dweight_norm, dbias_norm = yield Meeting(self._normalisation_gradients)
+            across = shared.of_bias.exchange(shared.of_bias.sums)
+            dweight_norm, dbias_norm = yield Meeting(self._normalisation_gradients, across=across)
             self._scale_do_and_maps(dweight_norm, dbias_norm)
         else:
             shared.of_bias.put(number, 0, self._dbias())
@@ -243,11 +252,19 @@ class WinogradConvolutionWork(Work):
         shared.of_weight.put(number, self._adjoint.dtaps)
 
     def _normalisation_gradients(self) -> tuple[Array, Array]:
-        """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation."""
-        products, dbias = self._shared.of_bias.sums()
+        """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation.
+
+        What `finish` adds to the gradient are the sums over this rank's part of it.
+        """
         norm, shared = self._shared.norm, self._shared
-        shared.dweight, shared.dbias = (products - norm.mean * dbias) / norm.deviation, dbias
-        return shared.dweight, shared.dbias
+
+        def of(products: Array, dbias: Array) -> tuple[Array, Array]:
+            return (products - norm.mean * dbias) / norm.deviation, dbias
+
+        shared.dweight, shared.dbias = of(*shared.of_bias.sums())
+        if not shared.of_bias.is_exchanged:
+            return shared.dweight, shared.dbias
+        return of(*shared.of_bias.sums_of_all())
 
     def _scale_do_and_maps(self, dweight: Array, dbias: Array) -> None:
         """Prepare for dc = scale * do + slope * c + constant, which is
