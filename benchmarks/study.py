@@ -2,8 +2,8 @@
 
     python benchmarks/study.py [--workers 2] [--folder studies]
 
-It goes on where it was stopped; a new row of a run replaces the old one. What the study shows is written from
-the rows by tools/tables.py and tools/results_pictures.py.
+It goes on where it was stopped. What the study shows is written from the rows by tools/tables.py and
+tools/results_pictures.py.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from accuracy import RESULTS, commit
 
@@ -19,30 +20,37 @@ from numnist.cli import main as numnist
 STUDY = "eight-factors"
 ROWS = RESULTS / "study.jsonl"
 
+CLOCK = ("seconds", "cpu_seconds", "environment", "commit", "date", "study")
+"""What of a row in the results is not the run's own."""
+
+
+def lines(path: Path) -> dict[str, dict[str, Any]]:
+    """The objects in the lines of a file by their keys; none where there is no such file."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return {found["key"]: found for found in map(json.loads, text.splitlines())}
+
 
 def collect(folder: Path, code: str) -> int:
-    """Bring the rows of a study's folder into the results; how many there are then."""
-    known = {}
-    if ROWS.exists():
-        known = {row["key"]: row for row in map(json.loads, ROWS.read_text(encoding="utf-8").splitlines())}
-    clocks = {
-        clock["key"]: clock
-        for clock in map(json.loads, (folder / "timing.jsonl").read_text(encoding="utf-8").splitlines())
-    }
-    for row in map(json.loads, (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()):
-        clock = clocks[row["key"]]
-        known[row["key"]] = {
+    """Bring the rows of a study's folder into the results; how many there are then.
+
+    A run that is there already, and has come to the same, keeps the commit that it was made by.
+    """
+    known, clocks = lines(ROWS), lines(folder / "timing.jsonl")
+    for key, row in lines(folder / "rows.jsonl").items():
+        old = {name: value for name, value in known.get(key, {}).items() if name not in CLOCK}
+        if old == row:
+            continue
+        known[key] = {
             **row,
             "study": STUDY,
-            "seconds": clock["seconds"],
-            "cpu_seconds": clock["cpu_seconds"],
-            "environment": clock["environment"],
+            **{name: clocks[key][name] for name in ("seconds", "cpu_seconds", "environment")},
             "commit": code,
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
         }
-    lines = [json.dumps(row, sort_keys=True) + "\n" for row in known.values()]
-    ROWS.write_text("".join(lines), encoding="utf-8")
-    return len(lines)
+    ROWS.write_text(
+        "".join(json.dumps(row, sort_keys=True) + "\n" for row in known.values()), encoding="utf-8"
+    )
+    return len(known)
 
 
 def main() -> None:

@@ -89,7 +89,38 @@ def test_levels_that_lack_a_run_are_left_out() -> None:
     assert not analysis.is_known("width", "8")
     assert ("width", "8", "4") not in analysis.comparisons
     assert analysis.judge("width") == []
+    assert analysis.verdict("width") == "not all runs are there"
     assert "not all runs are there" in page(analysis, None)
+
+
+def test_a_claim_waits_for_the_runs_with_the_mistake() -> None:
+    plan = Plan("made", parse_study(STUDY, "made"))
+    rows = rows_of(plan, LEVEL | {"8": 96.0})
+    for cell in plan.cells({}):
+        if cell.level == "8 by mistake" and cell.trial is not None:
+            del rows[cell.trial.key]
+    assert Analysis(plan, rows).verdict("width") == "not all runs are there"
+
+
+def test_the_same_test_in_two_directions_and_two_factors_counts_once() -> None:
+    factor = STUDY["factors"]["width"]
+    twice = {**STUDY, "factors": {"width": factor, "again": {**factor, "base": "8", "claims": []}}}
+    plan = Plan("made", parse_study(twice, "made"))
+    analysis = Analysis(plan, rows_of(plan, LEVEL | {"8": 97.1}))
+    places = analysis.comparisons
+    assert places["width", "8", "4"].p == places["again", "4", "8"].p
+    assert len(places) == 6
+    assert analysis.tests == 5
+
+
+def test_of_levels_that_all_diverged_nothing_is_said() -> None:
+    plan = Plan("made", parse_study(STUDY, "made"))
+    rows = rows_of(plan, LEVEL)
+    for row in rows.values():
+        row |= {"diverged": "the loss became nan", "test_accuracy": 0.1}
+    analysis = Analysis(plan, rows)
+    assert analysis.comparisons["width", "8", "4"].effect == "undecided"
+    assert analysis.verdict("width") == "undecided"
 
 
 def test_p_is_corrected_over_all_comparisons() -> None:

@@ -5,8 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 
 from numnist.errors import InputError
 from numnist.study import Queue, open_storage
@@ -97,11 +100,100 @@ def test_a_worker_that_beats_is_left_alone(opened: Opened) -> None:
     worker.offer(["a"])
     claim = worker.claim()
     assert claim is not None
-    with worker.beating(claim):
+    with worker.beating(claim) as taken:
         time.sleep(4.5)  # longer than the grace
         other.bury_the_dead()
+    assert not taken.is_set()
     assert other.offer(["a"]) == 0
     assert worker.complete(claim, 1.0, {}, {})
+
+
+def test_a_worker_that_was_taken_for_dead_is_told(opened: Opened) -> None:
+    worker, other = opened(), opened()
+    worker.offer(["a"])
+    claim = worker.claim()
+    assert claim is not None
+    with worker.beating(claim) as taken:
+        other.give_back(claim)
+        assert taken.wait(30)
+
+
+def test_a_storage_that_does_not_answer_is_asked_again(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = opened()
+    worker.offer(["a"])
+    claim = worker.claim()
+    assert claim is not None
+    answers: list[str] = []
+
+    def beat(_: object) -> None:
+        answers.append("lost" if len(answers) < 2 else "there")
+        if answers[-1] == "lost":
+            raise StorageInternalError
+
+    monkeypatch.setattr(worker, "beat", beat)
+    with worker.beating(claim) as taken:
+        until = time.monotonic() + 30
+        while "there" not in answers and time.monotonic() < until:
+            time.sleep(0.05)
+    assert answers[:3] == ["lost", "lost", "there"]
+    assert not taken.is_set()
+
+
+def test_a_claim_has_a_beat_from_the_first_moment(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a worker that dies between the two would leave a trial that nobody ever takes for dead."""
+    queue, order = opened(), list[str]()
+    queue.offer(["a"])
+
+    def noted(what: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*given: Any) -> Any:
+            order.append(what)
+            return act(*given)
+
+        return noting
+
+    monkeypatch.setattr(queue, "beat", noted("beat", queue.beat))
+    running = noted("running", queue._storage.set_trial_state_values)
+    monkeypatch.setattr(queue._storage, "set_trial_state_values", running)
+    assert queue.claim() is not None
+    assert order == ["beat", "running"]
+
+
+def test_few_keys_are_offered_at_once_where_many_workers_offer(opened: Opened) -> None:
+    queue = opened()
+    assert queue.offer("abcdef", most=4) == 4
+    assert queue.offer("abcdef", most=4) == 2
+    assert queue.offer("abcdef", most=4) == 0
+
+
+def test_what_has_failed_too_often_is_tried_again_when_it_is_forgiven(opened: Opened) -> None:
+    queue = opened()
+    for _ in range(ATTEMPTS):
+        queue.offer(["a"])
+        claim = queue.claim()
+        assert claim is not None
+        queue.give_back(claim, "trouble")
+    assert queue.offer(["a"]) == 0
+    opened().forgive()
+    again = opened()
+    assert again.troubles() == {}
+    assert again.offer(["a"]) == 1
+
+
+def test_the_heartbeat_is_that_of_whoever_began(opened: Opened) -> None:
+    queue = opened()
+    other = Queue(queue._storage, queue.name, 60, DEFINITION)
+    assert other.heartbeat == 1
+    assert Queue(queue._storage, queue.name, 60).heartbeat == 1
+
+
+def test_a_study_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path / "journal.log", 10)
+    optuna.create_study(study_name="theirs", storage=storage).enqueue_trial({"x": 1})
+    for definition in (DEFINITION, None):
+        with pytest.raises(InputError, match="holds something else under that name"):
+            Queue(storage, "theirs", 10, definition)
 
 
 def test_of_two_trials_of_one_key_the_earlier_is_the_one(opened: Opened) -> None:
@@ -170,6 +262,7 @@ def test_half_a_line_in_a_journal_is_cut_off(tmp_path: Path) -> None:
         ("oracel://here/there", "expected a file or postgresql://"),
         ("sqlite:///here.db", "expected a file or postgresql://"),
         ("postgresql://a:b:c:d/x", "expected a file or postgresql://"),
+        ("postgresql://a:{x}@127.0.0.1:9/none", "cannot be reached"),
         ("postgresql://a:secret@127.0.0.1:9/none", "//…@127.0.0.1"),
     ],
 )
@@ -180,7 +273,9 @@ def test_a_storage_that_cannot_be_is_named(storage: str, words: str) -> None:
     assert "secret" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"no journal\n", b"{}\n", b'{"op_code": 99}\n', b"\xff\xfe\n", b"[1]\n"])
+@pytest.mark.parametrize(
+    "content", [b"no journal\n", b"{}\n", b'{"op_code": 99}\n', b"\xff\xfe\n", b"[1]\n", b"[" * 100_000]
+)
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.log"
     path.write_bytes(content)

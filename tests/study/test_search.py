@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from numnist.data import Dataset
@@ -25,7 +26,9 @@ SPACE: dict[str, Any] = {
 
 def worker(tmp_path: Path, dataset: Dataset, space: dict[str, Any] = SPACE) -> tuple[Worker, SearchJob]:
     search = parse_search(space, "space")
-    queue = Queue(open_storage(tmp_path / "journal.log", 10), "space", 10, definition(search, dataset))
+    queue = Queue(
+        open_storage(tmp_path / "journal.log", 10), "space", 10, definition("space", search, dataset)
+    )
     job = job_of(queue)
     assert isinstance(job, SearchJob)
     assert job.search == search
@@ -44,8 +47,35 @@ def test_a_search_makes_its_trials_and_never_sees_the_test_set(tmp_path: Path, d
         assert row["settings"]["optim"]["lr"] == row["values"]["optim.lr"]
     best = job.best(rows)
     assert best is not None
-    whole = [row for row in rows.values() if row["epochs"] == 3]
-    assert best["val_accuracy"] == max(row["val_accuracy"] for row in whole)
+    assert best["val_accuracy"] == max(row["val_accuracy"] for row in rows.values() if not row["pruned"])
+
+
+def test_later_trials_learn_from_those_before_them(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's sampler goes by what its study object has seen, and an old one sees nothing new."""
+    seen: list[int] = []
+    sample = optuna.samplers.TPESampler._sample
+
+    def counted(self: Any, study: Any, trial: Any, space: Any, **more: Any) -> Any:
+        seen.append(len(study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))))
+        return sample(self, study, trial, space, **more)
+
+    monkeypatch.setattr(optuna.samplers.TPESampler, "_sample", counted)
+    working, _ = worker(tmp_path, dataset, {**SPACE, "prune": False})
+    working.work()
+    assert max(seen, default=0) >= 5
+    assert min(seen) >= 3  # `startup`
+
+
+def test_a_search_that_stops_early_by_itself_is_no_pruned_one(tmp_path: Path, dataset: Dataset) -> None:
+    settings = {**SPACE["settings"], "epochs": 6, "early_stopping": {"patience": 1}}
+    working, job = worker(tmp_path, dataset, {**SPACE, "settings": settings, "prune": False})
+    working.work()
+    rows = working.queue.rows()
+    assert any(row["epochs"] < 6 for row in rows.values())
+    assert not any(row["pruned"] for row in rows.values())
+    assert job.best(rows) is not None
 
 
 def test_the_best_comes_out_as_a_recipe(tmp_path: Path, dataset: Dataset) -> None:
@@ -72,11 +102,11 @@ def test_the_same_search_by_one_worker_gives_the_same_trials(tmp_path: Path, dat
 
 def test_bad_trials_are_pruned_and_still_count(tmp_path: Path, dataset: Dataset) -> None:
     hopeless = {"optim.lr": {"values": [0.02, 0.02, 1e-9, 1e-9]}}
-    space = {**SPACE, "trials": 16, "startup": 16, "space": hopeless}
+    space = {**SPACE, "trials": 10, "startup": 10, "space": hopeless}
     working, _ = worker(tmp_path, dataset, space)
-    assert working.work() == 16
+    assert working.work() == 10
     rows = working.queue.rows().values()
-    stopped = [row for row in rows if row["epochs"] < 3]
+    stopped = [row for row in rows if row["pruned"]]
     assert stopped
     assert all(row["values"]["optim.lr"] == 1e-9 for row in stopped)
     kept, _ = worker(tmp_path / "kept", dataset, {**space, "prune": False})
@@ -99,6 +129,8 @@ def test_bad_trials_are_pruned_and_still_count(tmp_path: Path, dataset: Dataset)
         ({"space": {"epochs": {"values": [1, 0]}}}, "epochs: expected at least 1"),
         ({"space": {}}, "space"),
         ({"trials": 0}, "trials: expected at least 1"),
+        ({"settings": {"seed": 3}}, "seed: expected as a key of the search"),
+        ({"space": {"seed": {"values": [1, 2]}}}, "seed: expected as a key of the search"),
         ({"recipe": "quik"}, "did you mean 'quick'"),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.study.conftest import TINY
 
+from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.study import Plan, parse_study, read_study, shipped
 
@@ -81,6 +82,43 @@ def test_settings_that_no_run_can_have_are_found_before_the_first_run(
     with pytest.raises(InputError) as error:
         Plan("tiny", parse_study(changed(path, value), "tiny"))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("factors/width/levels/8/settings", {"model": "nonsense"}, "factors.width.levels.8: unknown"),
+        (
+            "factors/width/levels/8",
+            {"defect": "bias-correction-one-step-off", "settings": {"optim": {"kind": "sgd"}}},
+            "factors.width.levels.8: bias-correction-one-step-off: expected optim.kind adam, got sgd",
+        ),
+        ("settings", {**TINY["settings"], "validation": 0}, "validation: 0 images leave none to go by"),
+    ],
+)
+def test_what_does_not_fit_the_data_is_found_before_the_first_run(
+    dataset: Dataset, path: str, value: Any, words: str
+) -> None:
+    plan = Plan("tiny", parse_study(changed(path, value), "tiny"))
+    with pytest.raises(InputError) as error:
+        plan.check(dataset)
+    assert words in str(error.value)
+
+
+def test_what_is_chosen_among_is_not_changed_by_being_chosen() -> None:
+    level = {"choose": {"optim": [{"kind": "sgd", "lr": 0.3}, {"kind": "adam"}], "batch_size": [16, 8]}}
+    plan = Plan("tiny", parse_study(changed("factors/width/levels/8", level), "tiny"))
+    trials = [trial for trial in plan.trials({}) if trial.role == "choose" and trial.config.model == "mlp:4"]
+    found = {(trial.config.optim.kind, trial.config.batch_size) for trial in trials}
+    assert {("sgd", 16), ("sgd", 8), ("adam", 16), ("adam", 8)} <= found
+
+
+@pytest.mark.parametrize(
+    "choose", [{"optim": [{"kind": "sgd"}], "optim.lr": [1]}, {"model": ["cnn"], "model.x": [1]}]
+)
+def test_a_choice_inside_another_is_refused(choose: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"factors\.width\.levels\.8"):
+        parse_study(changed("factors/width/levels/8", {"choose": choose}), "tiny")
 
 
 def test_a_file_is_read_and_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import tomli_w
 from tests.study.conftest import RUNS, TINY
 
 COMMAND = (sys.executable, "-m", "numnist", "study")
-ENOUGH = 120
+ENOUGH = 300
 """Seconds after which a test gives up on a process."""
 
 

@@ -15,6 +15,7 @@ from numnist.cli.flags import DataFlags
 from numnist.engine.engine import available_cores
 from numnist.errors import InputError
 from numnist.study import Job, Progress, Queue, WorkersDied, open_storage, progress, run_workers
+from numnist.study.crew import REFUSED
 from numnist.train.run_folder import NAME
 
 JOURNAL = "journal.log"
@@ -36,18 +37,15 @@ class PlaceFlags(BaseModel):
             description="postgresql://USER@HOST/NAME, for many machines; unless given, a file in the folder"
         ),
     ] = None
-    heartbeat: Annotated[
-        int, Field(ge=1, description="seconds between two signs of life of a worker; after three it is dead")
-    ] = 10
 
-    def queue(self, name: str, contents: dict[str, Any] | None = None) -> Queue:
+    def queue(self, name: str, contents: dict[str, Any] | None = None, heartbeat: int = 10) -> Queue:
         """The study of this name. contents: what it is, where it may have to be begun."""
         if not NAME.fullmatch(name):
             raise InputError(f"a study's name: expected letters, digits, '.', '_' and '-', got {name!r}")
-        journal = self.folder / name / JOURNAL
-        if self.storage is None and contents is None and not journal.exists():
-            raise InputError(f"{journal}: there is no study of this name: numnist study run begins one")
-        return Queue(open_storage(self.storage or journal, self.heartbeat), name, self.heartbeat, contents)
+        place = self.storage or self.folder / name / JOURNAL
+        if contents is None and "://" not in str(place) and not Path(place).exists():
+            raise InputError(f"{place}: there is no study of this name: numnist study run begins one")
+        return Queue(open_storage(place, heartbeat), name, heartbeat, contents)
 
 
 class CrewFlags(PlaceFlags, DataFlags):
@@ -57,6 +55,14 @@ class CrewFlags(PlaceFlags, DataFlags):
     workers: Annotated[
         int | None, Field(ge=1, description="processes that share the cores; unless given, one for each core")
     ] = None
+    heartbeat: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="seconds between two signs of life of a worker, who counts as dead after three; "
+            "a study keeps those that it was begun with",
+        ),
+    ] = 10
 
 
 def work_here(job: Job, queue: Queue, flags: CrewFlags) -> int:
@@ -77,7 +83,7 @@ def work_here(job: Job, queue: Queue, flags: CrewFlags) -> int:
             run_workers([command] * workers, watch.look, watch.tell)
     except WorkersDied as error:
         print(f"numnist: {job.name}: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return REFUSED if error.refused else 1
     console.print(f"time {time.perf_counter() - started:.1f} s", soft_wrap=True)
     return failures(job, queue)
 

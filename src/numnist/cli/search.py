@@ -15,6 +15,7 @@ from numnist.cli.jobs import CrewFlags, work_here
 from numnist.errors import InputError
 from numnist.files import write_atomic
 from numnist.study import SearchJob, definition, read_search, while_it_is_reached
+from numnist.study.search import whole
 
 SHOWN = 5
 """Trials in the table at the end."""
@@ -38,8 +39,9 @@ class SearchFlags(Flags, CrewFlags):
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
+    flags = validate(SearchFlags, parse(SearchFlags, "search", arguments))
     with while_it_is_reached():
-        return _search(validate(SearchFlags, parse(SearchFlags, "search", arguments)))
+        return _search(flags)
 
 
 def _search(flags: SearchFlags) -> int:
@@ -49,8 +51,9 @@ def _search(flags: SearchFlags) -> int:
         raise InputError(f"--out: {flags.out} exists: --force writes over it")
     dataset = load_dataset(flags, ("train", "test"))
     name = flags.name or name
-    queue = flags.queue(name, definition(contents, dataset))
+    queue = flags.queue(name, definition(name, contents, dataset), flags.heartbeat)
     job = SearchJob(name, contents, queue)
+    queue.forgive()
     status = work_here(job, queue, flags)
     rows = queue.rows()
     best = job.best(rows)
@@ -60,7 +63,7 @@ def _search(flags: SearchFlags) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, job.recipe(best))
     table = Table("validation", "epochs", *contents.space)
-    for row in sorted(rows.values(), key=lambda row: -float(row["val_accuracy"]))[:SHOWN]:
+    for row in sorted(whole(rows), key=lambda row: -float(row["val_accuracy"]))[:SHOWN]:
         values = [
             f"{value:.4g}" if isinstance(value, float) else str(value) for value in row["values"].values()
         ]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
@@ -100,17 +100,20 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if action not in ACTIONS:
         raise InputError(f"study: {unknown('action', action, ACTIONS)}")
+    flags = validate(FLAGS[action], parse(FLAGS[action], f"study {action}", rest))
     with while_it_is_reached():
-        return {"run": _run, "work": _work, "status": _status, "report": _report}[action](rest)
+        status: int = COMMANDS[action](flags)
+    return status
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(flags: RunFlags) -> int:
     """`numnist study run`."""
-    flags = validate(RunFlags, parse(RunFlags, "study run", arguments))
     name, contents = read_study(flags.study)
     plan = Plan(flags.name or name, contents)
     dataset = load_dataset(flags, ("train", "test"))
-    queue = flags.queue(plan.name, definition(contents, dataset))
+    plan.check(dataset)
+    queue = flags.queue(plan.name, definition(plan.name, contents, dataset), flags.heartbeat)
+    queue.forgive()
     try:
         status = work_here(StudyJob(plan), queue, flags)
     finally:
@@ -121,9 +124,8 @@ def _run(arguments: Sequence[str]) -> int:
     return status
 
 
-def _work(arguments: Sequence[str]) -> int:
+def _work(flags: WorkFlags) -> int:
     """`numnist study work`."""
-    flags = validate(WorkFlags, parse(WorkFlags, "study work", arguments))
     if flags.leash:
         end_with_the_input()
     queue = flags.queue(flags.study)
@@ -138,15 +140,22 @@ def _work(arguments: Sequence[str]) -> int:
     worker = Worker(queue, job, dataset, flags.folder / job.name / "runs", flags.threads, tell)
     try:
         tell(f"{job.name}: {worker.work():,} runs were done here")
+    except (
+        InputError,
+        OSError,
+        MemoryError,
+    ) as error:  # of this machine, or of the storage: others may go on
+        words = error if isinstance(error, InputError) else f"this worker cannot go on: {error!r}"
+        print(f"numnist: {job.name}: {words}", file=sys.stderr)  # noqa: T201
+        return 1
     except (Interrupted, KeyboardInterrupt):
         tell(f"interrupted; to go on: numnist study work {job.name}")
         return 130
     return 0
 
 
-def _status(arguments: Sequence[str]) -> int:
+def _status(flags: StatusFlags) -> int:
     """`numnist study status`."""
-    flags = validate(StatusFlags, parse(StatusFlags, "study status", arguments))
     queue = flags.queue(flags.study)
     job = job_of(queue)
     console = plain_console()
@@ -175,9 +184,8 @@ def _levels(plan: Plan, queue: Queue) -> Table:
     return table
 
 
-def _report(arguments: Sequence[str]) -> int:
+def _report(flags: ReportFlags) -> int:
     """`numnist study report`."""
-    flags = validate(ReportFlags, parse(ReportFlags, "study report", arguments))
     queue = flags.queue(flags.study)
     job = job_of(queue)
     if not isinstance(job, StudyJob):
@@ -201,3 +209,15 @@ def _report(arguments: Sequence[str]) -> int:
         lines.append(f"{now.total - now.done:,} runs are not there yet")
     console.print("\n".join([*lines, f"wrote {folder / 'report.md'}"]), soft_wrap=True)
     return 0
+
+
+FLAGS: dict[str, type[Flags]] = {
+    "run": RunFlags,
+    "work": WorkFlags,
+    "status": StatusFlags,
+    "report": ReportFlags,
+}
+"""What may be typed behind each action."""
+
+COMMANDS: dict[str, Any] = {"run": _run, "work": _work, "status": _status, "report": _report}
+"""What each does with it."""

@@ -11,7 +11,10 @@ from numnist.study.statistics import Difference, Summary, holm
 from numnist.study.study_file import Claim, Settings
 
 Effect = Literal["better", "worse", "minimal", "undecided"]
-Verdict = Literal["holds", "does not hold", "artefact", "undecided"]
+Verdict = Literal["holds", "does not hold", "artefact", "undecided", "not all runs are there"]
+
+UNFINISHED: Literal["not all runs are there"] = "not all runs are there"
+"""What is said in the place of a verdict while runs are missing."""
 
 MINIMAL = {"test_accuracy": 0.1, "val_accuracy": 0.1, "test_loss": 0.003, "val_loss": 0.003}
 """A difference in percentage points (in nats, of a loss) too small to matter, whatever its sign."""
@@ -21,6 +24,10 @@ SIGNIFICANT = 0.05
 
 CLAIMED: dict[str, Effect] = {"better": "better", "worse": "worse", "same": "minimal"}
 """What has to come out for a claim to hold."""
+
+
+Place = tuple[str, str, str]
+"""A factor, and two of its levels."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,11 @@ class Analysis:
         self.measure = plan.study.measure
         self.scale = 100.0 if "accuracy" in self.measure else 1.0
         self._values: dict[tuple[str, str], dict[int, float]] = {}
+        self._keys: dict[tuple[str, str], list[str]] = {}
         incomplete = set()
         for cell in plan.cells(rows):
             row = None if cell.trial is None else rows.get(cell.trial.key)
+            self._keys.setdefault((cell.factor, cell.level), []).append(cell.trial.key if cell.trial else "")
             value = None if row is None else row[self.measure]
             if value is None:
                 incomplete.add((cell.factor, cell.level))
@@ -93,8 +102,7 @@ class Analysis:
 
     def diverged(self, factor: str, level: str) -> int:
         """In how many runs of a level the loss was no longer finite."""
-        cells = [cell for cell in self.plan.cells(self.rows) if (cell.factor, cell.level) == (factor, level)]
-        rows = [self.rows[cell.trial.key] for cell in cells if cell.trial and cell.trial.key in self.rows]
+        rows = [self.rows[key] for key in self._keys[factor, level] if key in self.rows]
         return sum(row["diverged"] is not None for row in rows)
 
     def chosen(self, factor: str, level: str) -> Settings:
@@ -102,7 +110,7 @@ class Analysis:
         return self.plan.chosen(factor, level, self.rows) or {}
 
     @cached_property
-    def comparisons(self) -> dict[tuple[str, str, str], Comparison]:
+    def comparisons(self) -> dict[Place, Comparison]:
         """All of them: each level beside its factor's base, and what claims compare besides."""
         places = []
         for name, factor in self.plan.study.factors.items():
@@ -115,17 +123,43 @@ class Analysis:
             for factor, level, than in places
             if self.is_known(factor, level) and self.is_known(factor, than)
         ]
-        found = [self._difference(*place) for place in known]
-        corrected = holm([each.p for each in found])
-        minimal, higher = MINIMAL[self.measure], "accuracy" in self.measure
+        found = {place: self._difference(*place) for place in known}
+        p = self._corrected(found)
         return {
-            place: Comparison(*place, each.difference, p, effect(each.difference, p, minimal, higher))
-            for place, each, p in zip(known, found, corrected, strict=True)
+            place: Comparison(
+                *place, each.difference, p[place], self._effect(place, each.difference, p[place])
+            )
+            for place, each in found.items()
         }
 
     def _difference(self, factor: str, level: str, than: str) -> Difference:
         values, others = self._values[factor, level], self._values[factor, than]
         return Difference.of(list(values.values()), [others[seed] for seed in values])
+
+    def _corrected(self, found: Mapping[Place, Difference]) -> dict[Place, float]:
+        """The p-values, corrected. The same runs in two factors, or in both directions, are one test."""
+        tests = {
+            (factor, level, than): frozenset(
+                (tuple(self._keys[factor, level]), tuple(self._keys[factor, than]))
+            )
+            for factor, level, than in found
+        }
+        p = {tests[place]: each.p for place, each in found.items()}
+        corrected = dict(zip(p, holm(list(p.values())), strict=True))
+        return {place: corrected[test] for place, test in tests.items()}
+
+    @cached_property
+    def tests(self) -> int:
+        """How many tests p is corrected for."""
+        runs = self._keys
+        return len({frozenset((tuple(runs[f, a]), tuple(runs[f, b]))) for f, a, b in self.comparisons})
+
+    def _effect(self, place: Place, difference: Summary, p: float) -> Effect:
+        """See `effect`; of two levels that never came to an end there is nothing to say."""
+        factor, level, than = place
+        if all(self.diverged(factor, each) == difference.n for each in (level, than)):
+            return "undecided"
+        return effect(difference, p, MINIMAL[self.measure], "accuracy" in self.measure)
 
     def judge(self, factor: str) -> list[Judged]:
         """What became of the claims about a factor, those that can be judged by now."""
@@ -142,11 +176,14 @@ class Analysis:
 
     def verdict(self, factor: str) -> Verdict:
         """Of all that is claimed about a factor: that holds where every claim does."""
-        found = {judged.verdict for judged in self.judge(factor)}
-        if found == {"holds"}:
-            return "holds"
+        judged = self.judge(factor)
+        found = {each.verdict for each in judged}
         if "does not hold" in found:
             return "does not hold"
+        if UNFINISHED in found or len(judged) < len(self.plan.factor(factor).claims):
+            return UNFINISHED
+        if found == {"holds"}:
+            return "holds"
         return "artefact" if "artefact" in found else "undecided"
 
 
@@ -157,7 +194,11 @@ def _verdict(claim: Claim, comparison: Comparison, as_it_was: Comparison | None)
         return "holds"
     if comparison.effect == "undecided":
         return "undecided"
-    return "artefact" if as_it_was is not None and as_it_was.effect == wanted else "does not hold"
+    if claim.as_it_was is None:
+        return "does not hold"
+    if as_it_was is None:
+        return UNFINISHED
+    return "artefact" if as_it_was.effect == wanted else "does not hold"
 
 
 def p_in_words(p: float) -> str:

@@ -23,7 +23,11 @@ DEATHS = 5
 
 
 class WorkersDied(Exception):  # noqa: N818 -- it says what happened
-    """Workers die as soon as they are started."""
+    """Workers die as soon as they are started. refused: because they cannot use what they were given."""
+
+    def __init__(self, words: str, refused: bool) -> None:
+        super().__init__(words)
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def progress(queue: Queue, job: Job, workers: int = 0) -> Progress:
     rows = queue.rows()
     running = queue.running()
     seconds = job.seconds_left(rows, queue.clocks())
-    left = None if seconds is None else seconds / max(1, workers or running)
+    left = None if seconds is None else seconds / max(1, workers, running)
     done = sum(key in rows for key in job.due(rows))
     return Progress(done, job.count(rows), running, workers, left)
 
@@ -77,7 +81,7 @@ def run_workers(
                     deaths += 1
                     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
                     if deaths >= DEATHS or status == REFUSED:
-                        raise WorkersDied(f"worker {number + 1} {how}")
+                        raise WorkersDied(f"worker {number + 1} {how}", status == REFUSED)
                     tell(f"worker {number + 1} {how}: another takes its place")
                     running[number] = _start(commands[number])
         finally:

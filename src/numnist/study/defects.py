@@ -78,6 +78,12 @@ def normalised_by_its_own_batch(run: Run, threads: int | None) -> Run:  # noqa: 
     return replace(run, trainer=replace(run.trainer, executor=executor))
 
 
+def check_defect(name: str, optimizer: str) -> None:
+    """ValueError where a run with this optimizer has no place for the mistake."""
+    if DEFECTS[name] is bias_correction_one_step_off and optimizer != "adam":
+        raise ValueError(f"{name}: expected optim.kind adam, got {optimizer}")
+
+
 DEFECTS: dict[str, Defect] = {
     "smoothing-not-in-the-gradient": smoothing_not_in_the_gradient,
     "decay-twice": decay_twice,

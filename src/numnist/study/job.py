@@ -1,6 +1,6 @@
 """What a worker works at: a study of factors, or a search."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from numnist.data import Dataset
 from numnist.study.plan import Plan, Row
 from numnist.study.queue import Claim
 from numnist.study.trial import Measured, run_trial
+from numnist.train import Callback
 
 Rows = Mapping[str, Row]
 Clocks = Mapping[str, Mapping[str, Any]]
@@ -30,7 +31,14 @@ class Job(Protocol):
         """How many there will be in all."""
         ...
 
-    def run(self, claim: Claim, dataset: Dataset, runs: Path, threads: int | None) -> Measured:
+    def run(
+        self,
+        claim: Claim,
+        dataset: Dataset,
+        runs: Path,
+        threads: int | None,
+        observers: Sequence[Callback] = (),
+    ) -> Measured:
         """Do one; see `trial.run_trial`."""
         ...
 
@@ -58,9 +66,16 @@ class StudyJob:
         """See `Job.count`."""
         return self.plan.count(rows)
 
-    def run(self, claim: Claim, dataset: Dataset, runs: Path, threads: int | None) -> Measured:
+    def run(
+        self,
+        claim: Claim,
+        dataset: Dataset,
+        runs: Path,
+        threads: int | None,
+        observers: Sequence[Callback] = (),
+    ) -> Measured:
         """See `Job.run`."""
-        return run_trial(self.plan.trial(claim.key), dataset, runs, threads)
+        return run_trial(self.plan.trial(claim.key), dataset, runs, threads, observers)
 
     def seconds_left(self, rows: Rows, clocks: Clocks) -> float | None:
         """By what an epoch of each network has taken so far."""
@@ -68,10 +83,12 @@ class StudyJob:
         for key, clock in clocks.items():
             if key in rows and "seconds" in clock:
                 settings = rows[key]["settings"]
-                found.setdefault(settings["model"], []).append(clock["seconds"] / settings["epochs"])
+                epochs = rows[key]["epochs"] or settings["epochs"]
+                found.setdefault(settings["model"], []).append(clock["seconds"] / epochs)
         if not found:
             return None
         epoch = {model: sum(each) / len(each) for model, each in found.items()}
         usual = sum(epoch.values()) / len(epoch)
         left = [trial.config for trial in self.plan.trials(rows) if trial.key not in rows]
+        left += self.plan.waiting(rows)
         return sum(config.epochs * epoch.get(config.model, usual) for config in left)

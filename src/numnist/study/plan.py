@@ -11,7 +11,10 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
+from numnist.data import Dataset
 from numnist.errors import InputError, unknown
+from numnist.nn import build
+from numnist.study.defects import check_defect
 from numnist.study.study_file import Factor, Level, Settings, StudyFile, nested
 from numnist.train import Config, recipes
 from numnist.train.config_errors import Sources, in_one_line
@@ -131,8 +134,37 @@ class Plan:
 
     def count(self, rows: Mapping[str, Row]) -> int:
         """How many runs there are in all. A level that has still to choose counts a run for each seed."""
-        waiting = sum(cell.trial is None for cell in self.cells(rows))
-        return len(self.trials(rows)) + waiting
+        return len(self.trials(rows)) + len(self.waiting(rows))
+
+    def waiting(self, rows: Mapping[str, Row]) -> list[Config]:
+        """Settings like those of the runs that wait for a choice, as if the first option were chosen."""
+        cells = [cell for cell in self.cells(rows) if cell.trial is None]
+        options = [next(_choices(self.study.factors[cell.factor].levels[cell.level])) for cell in cells]
+        return [
+            self._trial(cell.factor, cell.level, option, cell.seed, "measure").config
+            for cell, option in zip(cells, options, strict=True)
+        ]
+
+    def models(self) -> set[str]:
+        """The networks that are trained."""
+        return {trial.config.model for trial in self._made.values()}
+
+    def check(self, dataset: Dataset) -> None:
+        """InputError naming the level that cannot be trained on this data, before any run is made."""
+        assert dataset.train is not None  # whoever trains has asked for it
+        _, *size = dataset.train.images.shape
+        for (factor, level, *_), trial in self._made.items():
+            try:
+                build(trial.config.model, (1, *size), dataset.classes)
+                if trial.defect is not None:
+                    check_defect(trial.defect, trial.config.optim.kind)
+            except ValueError as error:
+                raise InputError(f"{self.name}: factors.{factor}.levels.{level}: {error}") from error
+            chooses = self.study.factors[factor].levels[level].choose
+            if trial.config.validation == 0 and (chooses or self.study.measure.startswith("val")):
+                raise InputError(
+                    f"{self.name}: factors.{factor}.levels.{level}: validation: 0 images leave none to go by"
+                )
 
     def factor(self, name: str) -> Factor:
         """A factor by name."""
@@ -144,7 +176,7 @@ class Plan:
 
     def _trial(self, factor: str, level: str, chosen: Settings, seed: int, role: Role) -> Trial:
         """A trial, made once: to validate hundreds of configurations takes seconds."""
-        place = (factor, level, json.dumps(chosen), seed, role)
+        place = (factor, level, json.dumps(chosen, default=str), seed, role)
         if place not in self._made:
             config = self._config(factor, level, chosen, seed)
             defect = self.study.factors[factor].levels[level].defect

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from numnist.errors import InputError
 from numnist.study.storage import GRACE, optuna
+from numnist.train.checkpoint import differences
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-KEY, ROW, BEAT, CLOCK, TROUBLE, DEFINITION = "key", "row", "beat", "clock", "trouble", "definition"
-"""Attributes of trials, and of the study, in the storage."""
+KEY, ROW, BEAT, CLOCK, TROUBLE = "key", "row", "beat", "clock", "trouble"
+"""Attributes of trials in the storage."""
+
+DEFINITION, HEARTBEAT, FORGIVEN = "definition", "heartbeat", "forgiven"
+"""Attributes of the study."""
 
 ATTEMPTS = 3
 """Failures of a trial, not counting the deaths of its worker, after which it is not tried again."""
@@ -39,6 +44,7 @@ class Queue:
     Databases have such a heartbeat in Optuna. A journal file has none: there the worker writes the time of
     its last beat beside the trial.
 
+    heartbeat: seconds between two signs of life. It is the study's: what it was begun with holds for all.
     Raises: InputError where the storage has a study of this name with another definition, and what differs;
             where it has none, and `definition` is None.
     """
@@ -51,13 +57,12 @@ class Queue:
         definition: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        library = optuna()
+        self._library = library = optuna()
         self._states = library.trial.TrialState
         self._done = (self._states.COMPLETE, self._states.PRUNED)
         self._finished = library.exceptions.UpdateFinishedTrialError
-        self._lost = library.exceptions.StorageInternalError
-        self._storage, self.name, self.heartbeat, self._clock = storage, name, heartbeat, clock
-        self._beats_by_itself = library.storages._heartbeat.is_heartbeat_enabled(storage)
+        self._trouble = (library.exceptions.StorageInternalError, OSError)
+        self.name, self._clock = name, clock
         if definition is None:
             try:
                 self.study = library.load_study(study_name=name, storage=storage)
@@ -69,15 +74,22 @@ class Queue:
             self.study = library.create_study(
                 study_name=name, storage=storage, direction="maximize", load_if_exists=True
             )
-            self._agree_on(definition)
+        self._storage = self.study._storage  # which remembers the trials of a database that have ended
         self._id = storage.get_study_id_from_name(name)
+        if DEFINITION not in self.study.user_attrs and (definition is None or self.trials()):
+            raise InputError(f"study {name}: this storage holds something else under that name")
+        if definition is not None:
+            self._agree_on(definition, heartbeat)
+        self.heartbeat: float = self.study.user_attrs[HEARTBEAT]
+        self._beats_by_itself = library.storages._heartbeat.is_heartbeat_enabled(storage)
+        if self._beats_by_itself:
+            vars(storage).update(heartbeat_interval=self.heartbeat, grace_period=GRACE * self.heartbeat)
 
-    def _agree_on(self, definition: Mapping[str, Any]) -> None:
+    def _agree_on(self, definition: Mapping[str, Any], heartbeat: float) -> None:
         """Write what the study is, unless it has been written; InputError where that was something else."""
-        from numnist.train.checkpoint import differences
-
-        ours = json.loads(json.dumps(definition))
+        ours = json.loads(json.dumps(definition, default=str))
         if DEFINITION not in self.study.user_attrs:
+            self.study.set_user_attr(HEARTBEAT, heartbeat)
             self.study.set_user_attr(DEFINITION, ours)
         if differ := differences(ours, self.study.user_attrs[DEFINITION]):
             more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
@@ -89,7 +101,13 @@ class Queue:
     @property
     def definition(self) -> dict[str, Any]:
         """What the study is, as whoever began it wrote it down."""
-        return dict(self.study.user_attrs.get(DEFINITION, {}))
+        return dict(self.study.user_attrs[DEFINITION])
+
+    def fresh_study(self, **more: Any) -> "Study":
+        """The study as it is now: one that is used on goes by the trials that it saw first."""
+        study = self._library.load_study(study_name=self.name, storage=self._storage, **more)
+        study.get_trials(deepcopy=False)
+        return study  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let go of this thread's connection; it is made anew when it is needed."""
@@ -97,7 +115,8 @@ class Queue:
 
     def trials(self) -> list["FrozenTrial"]:
         """All trials as they are now."""
-        return self._storage.get_all_trials(self._id, deepcopy=False)
+        found: list[FrozenTrial] = self._storage.get_all_trials(self._id, deepcopy=False)
+        return found
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """What came of each key that is done."""
@@ -122,16 +141,26 @@ class Queue:
 
     def troubles(self) -> dict[str, str]:
         """The keys that have failed too often, each with what happened last."""
+        forgiven = self.study.user_attrs.get(FORGIVEN, -1)
         found: dict[str, list[str]] = {}
         for trial in self.trials():
-            if TROUBLE in trial.user_attrs:
+            if TROUBLE in trial.user_attrs and trial.number > forgiven:
                 found.setdefault(trial.user_attrs[KEY], []).append(trial.user_attrs[TROUBLE])
         return {key: words[-1] for key, words in found.items() if len(words) >= ATTEMPTS}
 
-    def offer(self, keys: Iterable[str]) -> int:
-        """Put in the keys of which no trial waits, runs or is complete; how many that were."""
+    def forgive(self) -> None:
+        """Let what has failed so far be tried again."""
+        if any(TROUBLE in trial.user_attrs for trial in self.trials()):
+            self.study.set_user_attr(FORGIVEN, len(self.trials()) - 1)
+
+    def offer(self, keys: Iterable[str], most: int | None = None) -> int:
+        """Put in the keys of which no trial waits, runs or is complete; how many that were.
+
+        most: so many at a time, where several workers offer the same ones.
+        """
         known = {trial.user_attrs.get(KEY) for trial in self.trials() if trial.state != self._states.FAIL}
-        missing = [key for key in dict.fromkeys(keys) if key not in known | self.troubles().keys()]
+        known |= self.troubles().keys()
+        missing = [key for key in dict.fromkeys(keys) if key not in known][:most]
         for key in missing:
             self.study.enqueue_trial({}, user_attrs={KEY: key})
         return len(missing)
@@ -141,14 +170,15 @@ class Queue:
         for trial in self.trials():
             if trial.state != self._states.WAITING:
                 continue
+            claim = Claim(trial._trial_id, trial.number, trial.user_attrs[KEY])
             try:
-                ours = self._storage.set_trial_state_values(trial._trial_id, self._states.RUNNING)
+                # Before it is ours: whoever dies in between leaves a trial that waits or has a beat.
+                self.beat(claim)
+                ours = self._storage.set_trial_state_values(claim.id, self._states.RUNNING)
             except self._finished:
                 continue
-            claim = Claim(trial._trial_id, trial.number, trial.user_attrs[KEY])
             if not ours:
                 continue
-            self.beat(claim)
             # Two workers may have put in one key at the same time: then the earlier trial is the one.
             if any(
                 other.user_attrs.get(KEY) == claim.key
@@ -164,28 +194,37 @@ class Queue:
     def beat(self, claim: Claim) -> None:
         """Give a sign of life."""
         if self._beats_by_itself:
-            self._storage.record_heartbeat(claim.id)  # type: ignore[attr-defined]
+            self._storage.record_heartbeat(claim.id)
         else:
             self._storage.set_trial_user_attr(claim.id, BEAT, self._clock())
 
     @contextmanager
-    def beating(self, claim: Claim) -> Iterator[None]:
-        """Give signs of life from a thread of its own meanwhile."""
-        ended = threading.Event()
+    def beating(self, claim: Claim) -> Iterator[threading.Event]:
+        """Give signs of life from a thread of its own meanwhile.
+
+        The event is set when the worker was taken for dead: the trial is not its own any more. A storage that
+        does not answer is asked again at the next beat.
+        """
+        ended, taken = threading.Event(), threading.Event()
 
         def beat() -> None:
-            try:
-                while not ended.wait(self.heartbeat):
+            while not ended.wait(self.heartbeat):
+                try:
                     self.beat(claim)
-            except (self._finished, self._lost):  # taken for dead, or no storage any more: `complete` tells
-                pass
-            finally:
-                self.close()
+                    if self._storage.get_trial(claim.id).state != self._states.RUNNING:
+                        taken.set()
+                except self._finished:
+                    taken.set()
+                except self._trouble:
+                    continue
+                if taken.is_set():
+                    break
+            self.close()
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
         try:
-            yield
+            yield taken
         finally:
             ended.set()
             thread.join()
@@ -223,7 +262,7 @@ class Queue:
     def bury_the_dead(self) -> None:
         """Fail the trials whose workers have been silent for `GRACE` heartbeats."""
         if self._beats_by_itself:
-            optuna().storages.fail_stale_trials(self.study)
+            self._library.storages.fail_stale_trials(self.study)
             return
         for trial in self.trials():
             if trial.state == self._states.RUNNING and self._is_silent(trial):

@@ -19,6 +19,7 @@ def write_rows(folder: Path, plan: Plan, queue: Queue) -> Path:
     timing.jsonl beside them has what is not: seconds, and the environment of each run.
     """
     rows, clocks = queue.rows(), queue.clocks()
+    folder.mkdir(parents=True, exist_ok=True)
     keys = [trial.key for trial in plan.trials(rows) if trial.key in rows]
     lines = [json.dumps(rows[key], sort_keys=True) + "\n" for key in keys]
     write_atomic(folder / ROWS, "".join(lines))

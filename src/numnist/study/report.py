@@ -168,7 +168,7 @@ def page(analysis: Analysis, picture: str | None) -> str:
     parts = [
         f"# Study {analysis.plan.name}\n",
         f"Recipe `{study.recipe}`, measured by {study.measure}. Differences are paired by seed; p is "
-        f"Holm-corrected over all {len(analysis.comparisons)} comparisons. A difference is minimal where its "
+        f"Holm-corrected over all {analysis.tests} comparisons. A difference is minimal where its "
         f"whole 95 % interval lies within ±{MINIMAL[study.measure]:g}.\n",
     ]
     if any(factor.claims for factor in study.factors.values()):

@@ -1,5 +1,7 @@
 """A search for good settings: trials that learn from those before them, bad ones stopped early."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from pydantic import ValidationError
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.study.job import Clocks, Rows
-from numnist.study.plan import Trial
+from numnist.study.plan import Row, Trial
 from numnist.study.queue import Claim, Queue
 from numnist.study.search_file import SearchFile
 from numnist.study.storage import optuna
@@ -31,7 +33,9 @@ class Pruning(Callback):
 
     def on_epoch_end(self, state: TrainState, report: EpochReport) -> None:
         """Report the accuracy on validation of this epoch."""
-        if report.val_accuracy is not None:
+        if report.val_accuracy is None:
+            return
+        with suppress(optuna().exceptions.UpdateFinishedTrialError):  # taken for dead: the worker will leave
             self.trial.report(report.val_accuracy, report.epoch)
             if self.trial.should_prune():
                 state.stop = PRUNED
@@ -58,17 +62,26 @@ class SearchJob:
         """See `Job.count`."""
         return self.search.trials
 
-    def run(self, claim: Claim, dataset: Dataset, runs: Path, threads: int | None) -> Measured:
+    def run(
+        self,
+        claim: Claim,
+        dataset: Dataset,
+        runs: Path,
+        threads: int | None,
+        observers: Sequence[Callback] = (),
+    ) -> Measured:
         """Let the search choose, train, and tell it what came of that."""
-        study, library = self.queue.study, optuna()
-        # Another worker with the same seed would draw the same: each trial has a seed of its own.
-        study.sampler = library.samplers.TPESampler(
-            n_startup_trials=self.search.startup,
-            multivariate=True,
-            constant_liar=True,
-            seed=self.search.seed + 1_000_003 * claim.number,
+        library = optuna()
+        study = self.queue.fresh_study(
+            # Another worker with the same seed would draw the same: each trial has a seed of its own.
+            sampler=library.samplers.TPESampler(
+                n_startup_trials=self.search.startup,
+                multivariate=True,
+                constant_liar=True,
+                seed=self.search.seed + 1_000_003 * claim.number,
+            ),
+            pruner=library.pruners.MedianPruner(n_startup_trials=min(4, self.search.startup)),
         )
-        study.pruner = library.pruners.MedianPruner(n_startup_trials=min(4, self.search.startup))
         suggested = library.Trial(study, claim.id)
         values = {name: each.suggest(suggested, name) for name, each in self.search.space.items()}
         try:
@@ -76,10 +89,10 @@ class SearchJob:
         except ValidationError as error:
             raise InputError(f"no run has {values} together: {error.errors()[0]['msg']}") from error
         trial = Trial(self.search.recipe, config, None, "choose")
-        observers = [Pruning(suggested)] if self.search.prune else []
-        measured = run_trial(trial, dataset, runs / claim.key, threads, observers)
-        row = {**measured.row, "values": values, "number": claim.number}
-        pruned = row["epochs"] is not None and row["epochs"] < config.epochs
+        pruning = [Pruning(suggested)] if self.search.prune else []
+        measured = run_trial(trial, dataset, runs / claim.key, threads, [*observers, *pruning])
+        pruned = measured.stopped == PRUNED
+        row = {**measured.row, "values": values, "number": claim.number, "pruned": pruned}
         return replace(measured, row=row, folder=claim.key, pruned=pruned)
 
     def seconds_left(self, rows: Rows, clocks: Clocks) -> float | None:
@@ -89,8 +102,7 @@ class SearchJob:
 
     def best(self, rows: Rows) -> dict[str, Any] | None:
         """The row of the trial with the highest accuracy on validation, the first of equals; or None."""
-        whole = [row for _, row in sorted(rows.items()) if row["epochs"] == row["settings"]["epochs"]]
-        return max(whole, key=lambda row: float(row["val_accuracy"]), default=None)
+        return max(whole(rows), key=lambda row: float(row["val_accuracy"]), default=None)
 
     def recipe(self, row: dict[str, Any]) -> str:
         """A TOML file of the settings of a trial, which `numnist train --config` takes."""
@@ -101,3 +113,8 @@ class SearchJob:
             f"{self.search.seed}.\n"
         )
         return header + to_toml(row["recipe"], Config.model_validate(row["settings"]))
+
+
+def whole(rows: Rows) -> list[Row]:
+    """The rows of trials that came to their own end, in the order of their keys."""
+    return [row for _, row in sorted(rows.items()) if not row["pruned"] and not row["diverged"]]

@@ -70,6 +70,11 @@ class SearchFile(Part):
     settings: Annotated[Settings, Field(default_factory=dict)]
     space: Annotated[dict[Name, Dimension], Field(min_length=1)]
 
+    def models(self) -> list[str]:
+        """The networks that may be trained."""
+        dimension = self.space.get("model")
+        return dimension.ends() if dimension else [self.config({}).model]
+
     def config(self, values: Mapping[str, Any]) -> Config:
         """The settings of a trial; ValidationError where there are no such."""
         settings = merge(recipe_settings(self.recipe), self.settings)
@@ -93,6 +98,8 @@ def parse_search(values: Mapping[str, Any], place: str) -> SearchFile:
             table = Dimension if first["loc"][0] == "space" else SearchFile
             words = unknown("key", first["loc"][-1], table.model_fields)
         raise InputError(f"{place}: {key + ': ' if key else ''}{words}") from error
+    if "seed" in search.settings or "seed" in search.space:
+        raise InputError(f"{place}: seed: expected as a key of the search, not among the settings")
     if search.recipe not in recipes():
         raise InputError(f"{place}: recipe: {unknown('recipe', search.recipe, recipes())}")
     for name, dimension in search.space.items():

@@ -47,7 +47,8 @@ class Difference:
     """How much better one level is than another, over runs of the same seeds.
 
     difference: summary of the n differences. p: how likely a mean at least so far from 0 is, if there were no
-    difference (two-sided paired t-test); 1 where all differences are 0, NaN for one pair.
+    difference (two-sided paired t-test); 1 where all differences are 0; NaN for one pair, and where all are
+    the same and not 0: there is no telling.
     """
 
     difference: Summary
@@ -62,7 +63,7 @@ class Difference:
         if summary.n == 1:
             return cls(summary, math.nan)
         if summary.std == 0:
-            return cls(summary, 1.0 if summary.mean == 0 else 0.0)
+            return cls(summary, 1.0 if summary.mean == 0 else math.nan)
         from scipy.stats import t
 
         statistic = abs(summary.mean) / (summary.std / math.sqrt(summary.n))

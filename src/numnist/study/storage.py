@@ -41,7 +41,7 @@ def open_storage(storage: str | Path, heartbeat: int) -> "BaseStorage":
     """The storage of this address.
 
     storage: path of a journal file, made where it is missing, or the URL of a database, such as
-    postgresql://user@host/name. heartbeat: seconds between two signs of life of a worker; see `Lease`.
+    postgresql://user@host/name. heartbeat: seconds between two signs of life of a worker.
 
     Raises: InputError naming the storage where it cannot be reached, is of another kind, or lacks a library.
     """
@@ -57,7 +57,7 @@ def open_storage(storage: str | Path, heartbeat: int) -> "BaseStorage":
         return library.storages.JournalStorage(backend)  # type: ignore[no-any-return]
     except OSError as error:
         raise InputError(f"{path}: cannot be a study's journal: {error.strerror or error}") from error
-    except (KeyError, ValueError, TypeError, AssertionError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AssertionError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the journal of a study, or a damaged one") from error
 
 
@@ -83,13 +83,15 @@ def _database(library: ModuleType, url: str, heartbeat: int) -> "BaseStorage":
     arguments: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
     try:
         return library.storages.RDBStorage(  # type: ignore[no-any-return]
-            f"postgresql+psycopg://{rest}",
+            "postgresql+psycopg://" + rest.replace("{", "{{").replace("}", "}}"),  # Optuna formats it
             arguments,
             heartbeat_interval=heartbeat,
             grace_period=GRACE * heartbeat,
         )
     except (ArgumentError, ValueError) as error:
         raise InputError(expected) from error
+    except RuntimeError as error:  # tables of another version of Optuna
+        raise InputError(f"--storage: {shown}: {_reason(error)}") from error
     except ImportError as error:
         raise InputError(
             f"--storage: {shown}: no driver for it: pip install 'numnist[postgresql]'"

@@ -1,5 +1,6 @@
 """What a study is: a TOML file with a base recipe, factors with levels, seeds, and what is measured."""
 
+import copy
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -42,6 +43,7 @@ class Level(Part):
     def _defect_is_known(self) -> "Level":
         if self.defect is not None and self.defect not in DEFECTS:
             raise ValueError(unknown("defect", self.defect, DEFECTS))
+        nested(dict.fromkeys(self.choose))
         return self
 
 
@@ -120,7 +122,11 @@ def nested(values: Mapping[str, Any]) -> Settings:
         inner = found
         for step in way:
             inner = inner.setdefault(step, {})
-        inner[last] = value
+            if not isinstance(inner, dict):
+                raise ValueError(f"{key}: {step} has a value of its own beside it")
+        if last in inner:
+            raise ValueError(f"{key}: expected either this table or keys in it")
+        inner[last] = copy.deepcopy(value)
     return found
 
 

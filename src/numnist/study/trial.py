@@ -15,8 +15,18 @@ from numnist import __version__
 from numnist.data import Dataset, default_validation, split_validation
 from numnist.errors import InputError
 from numnist.study.defects import DEFECTS
-from numnist.study.plan import Row, Trial
-from numnist.train import Callback, DivergenceError, RunFolder, prepare, to_toml, train
+from numnist.study.plan import Role, Row, Trial
+from numnist.train import (
+    Callback,
+    DivergenceError,
+    Run,
+    RunFolder,
+    RunIsGoingOnError,
+    evaluate,
+    prepare,
+    to_toml,
+    train,
+)
 
 
 class Interrupted(Exception):  # noqa: N818 -- no error: somebody asked for it
@@ -27,12 +37,14 @@ class Interrupted(Exception):  # noqa: N818 -- no error: somebody asked for it
 class Measured:
     """What came of a trial. row: the same whoever runs it, and whenever. clock: what is not.
 
-    folder: name of its folder. pruned: whether it was stopped because it was not promising.
+    folder: name of its folder. stopped: why the run ended early, or "". pruned: whether that was because it
+    was not promising.
     """
 
     row: Row
     clock: dict[str, Any]
     folder: str
+    stopped: str = ""
     pruned: bool = False
 
     @property
@@ -66,28 +78,31 @@ def run_trial(
     if trial.role == "choose":
         dataset = without_test_set(trial, dataset)
     path = runs / trial.key
-    text = to_toml(trial.recipe, trial.config)
     begun = (path / "config.toml").is_file()
+    text = to_toml(trial.recipe, trial.config)
     folder = (
         RunFolder.existing(path) if begun else RunFolder(runs, trial.key, "", first={"config.toml": text})
     )
-    run = prepare(trial.recipe, trial.config, dataset, threads=threads)
-    if trial.defect is not None:
-        run = DEFECTS[trial.defect](run, threads)
+    run = _prepared(trial, dataset, threads)
     row: Row = {"key": trial.key, **trial.plain(), "parameters": run.model.layout.size}
     try:
-        outcome = train(run, folder, observers, resume=True)
+        try:
+            outcome = train(run, folder, observers, resume=True)
+        except RunIsGoingOnError:
+            raise
+        except InputError:  # checkpoints of which none can be used
+            run = _prepared(trial, dataset, threads)
+            outcome = train(run, folder, observers)
     except DivergenceError as error:
-        row |= _guessing(dataset, str(error))
+        row |= _guessing(dataset, str(error), trial.role)
+        stopped = ""
     else:
         if outcome.test is None:
             raise Interrupted(run.state.interrupted)
-        report = run.state.report
-        assert report is not None  # there was an epoch
+        stopped = outcome.stopped
         row |= {
             "diverged": None,
-            "val_accuracy": report.val_accuracy,
-            "val_loss": report.val_loss,
+            **_validated(run),
             "test_accuracy": None,
             "test_errors": None,
             "test_loss": None,
@@ -99,11 +114,27 @@ def run_trial(
             row |= {"test_accuracy": test.accuracy, "test_errors": test.errors, "test_loss": test.loss}
     clock = {
         "seconds": round(time.perf_counter() - started, 2),
-        "cpu_seconds": round(time.process_time() - busy, 2),
+        # Of this process alone: with more threads others work for it.
+        "cpu_seconds": round(time.process_time() - busy, 2) if threads == 1 else None,
         "threads": threads,
         "environment": environment(),
     }
-    return Measured(row, clock, trial.key)
+    return Measured(row, clock, trial.key, stopped)
+
+
+def _prepared(trial: Trial, dataset: Dataset, threads: int | None) -> Run:
+    """The run of a trial, ready to start, its defect in it."""
+    run = prepare(trial.recipe, trial.config, dataset, threads=threads)
+    return run if trial.defect is None else DEFECTS[trial.defect](run, threads)
+
+
+def _validated(run: Run) -> Row:
+    """How the network that the run ended with does on validation: which may not be that of the last epoch."""
+    validation = run.trainer.validation
+    if validation is None:
+        return {"val_accuracy": None, "val_loss": None}
+    found = evaluate(run.trainer.executor, run.model.preprocess, validation.images, validation.labels)
+    return {"val_accuracy": found.accuracy, "val_loss": found.loss}
 
 
 def without_test_set(trial: Trial, dataset: Dataset) -> Dataset:
@@ -119,16 +150,16 @@ def without_test_set(trial: Trial, dataset: Dataset) -> Dataset:
     return replace(dataset, test=part.take(validation))
 
 
-def _guessing(dataset: Dataset, words: str) -> Row:
+def _guessing(dataset: Dataset, words: str, role: Role) -> Row:
     """What stands for the measurements of a run whose loss was no longer finite."""
     accuracy, loss = 1 / dataset.classes, float(np.log(dataset.classes))
     return {
         "diverged": words,
         "val_accuracy": accuracy,
         "val_loss": loss,
-        "test_accuracy": accuracy,
+        "test_accuracy": accuracy if role == "measure" else None,
         "test_errors": None,
-        "test_loss": loss,
+        "test_loss": loss if role == "measure" else None,
         "epochs": None,
         "steps": None,
     }
