@@ -6,7 +6,8 @@ from functools import cache, partial
 from rows import markdown, newest
 
 from numnist.study import Analysis, Plan, read_study
-from numnist.study.report import claims_table, factor_table, verdict_table
+from numnist.study.analysis import p_in_words
+from numnist.study.report import claim_in_words, claims_table, factor_table, verdict_table
 
 STUDY = "eight-factors"
 
@@ -15,6 +16,24 @@ STUDY = "eight-factors"
 def analysis() -> Analysis:
     """What the rows say."""
     return Analysis(Plan(*read_study(STUDY)), {row["key"]: row for row in newest("study", "key")})
+
+
+def stricter_table() -> str:
+    """The claims that are undecided when p is corrected over all of the study together."""
+    found = analysis()
+    all_together = Analysis(found.plan, found.rows, "study")
+    lines = [
+        [
+            found.plan.factor(name).title,
+            claim_in_words(judged.claim),
+            f"{p_in_words(judged.comparison.p)}: {judged.verdict}",
+            f"{p_in_words(other.comparison.p)}: {other.verdict}",
+        ]
+        for name in found.plan.study.factors
+        for judged, other in zip(found.judge(name), all_together.judge(name), strict=True)
+        if judged.verdict != other.verdict
+    ]
+    return markdown(("factor", "claim", "p over the factor", "p over the study"), lines)
 
 
 def cost_table() -> str:
@@ -46,5 +65,6 @@ def tables() -> dict[str, Callable[[], str]]:
         "study-verdicts": lambda: verdict_table(analysis()),
         "study-claims": lambda: claims_table(analysis()),
         "study-cost": cost_table,
+        "study-stricter": stricter_table,
         **of_factors,
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.study.conftest import TINY
 
-from numnist.study import Analysis, Plan, Summary, page, parse_study
+from numnist.study import Analysis, Plan, Summary, holm, page, parse_study
 from numnist.study.analysis import effect
 
 STUDY: dict[str, Any] = {
@@ -102,15 +102,22 @@ def test_a_claim_waits_for_the_runs_with_the_mistake() -> None:
     assert Analysis(plan, rows).verdict("width") == "not all runs are there"
 
 
-def test_the_same_test_in_two_directions_and_two_factors_counts_once() -> None:
+def test_p_is_corrected_over_a_factor_or_over_the_study_and_no_test_counts_twice() -> None:
     factor = STUDY["factors"]["width"]
-    twice = {**STUDY, "factors": {"width": factor, "again": {**factor, "base": "8", "claims": []}}}
-    plan = Plan("made", parse_study(twice, "made"))
-    analysis = Analysis(plan, rows_of(plan, LEVEL | {"8": 97.1}))
-    places = analysis.comparisons
-    assert places["width", "8", "4"].p == places["again", "4", "8"].p
-    assert len(places) == 6
-    assert analysis.tests == 5
+    claims = [{"level": "4", "than": "8", "effect": "worse"}]  # the same test in the other direction
+    both = {"width": {**factor, "claims": claims}, "again": {**factor, "base": "8", "claims": []}}
+    plan = Plan("made", parse_study({**STUDY, "factors": both}, "made"))
+    rows = rows_of(plan, LEVEL | {"8": 97.1})
+    one, all_of_it = Analysis(plan, rows), Analysis(plan, rows, "study")
+    width = [("width", level, "4") for level in ("8", "16", "8 by mistake")]
+    again = [("again", level, "8") for level in ("16", "8 by mistake")]
+    for analysis, tests in ((one, width), (all_of_it, width + again)):
+        expected = holm([analysis._difference(*place).p for place in tests])
+        assert [analysis.comparisons[place].p for place in tests] == pytest.approx(expected)
+        mirrored = analysis.comparisons["width", "4", "8"]
+        assert mirrored.p == pytest.approx(expected[0])
+        assert mirrored.difference.mean == -analysis.comparisons["width", "8", "4"].difference.mean
+    assert all_of_it.comparisons["again", "4", "8"].p == all_of_it.comparisons["width", "8", "4"].p
 
 
 def test_of_levels_that_all_diverged_nothing_is_said() -> None:
@@ -123,7 +130,7 @@ def test_of_levels_that_all_diverged_nothing_is_said() -> None:
     assert analysis.verdict("width") == "undecided"
 
 
-def test_p_is_corrected_over_all_comparisons() -> None:
+def test_p_is_corrected_over_the_comparisons_of_a_factor() -> None:
     analysis = analysed(LEVEL | {"8": 97.1, "16": 97.3})
     raw = [analysis._difference(*place).p for place in analysis.comparisons]
     corrected = [comparison.p for comparison in analysis.comparisons.values()]

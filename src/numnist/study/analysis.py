@@ -29,13 +29,16 @@ CLAIMED: dict[str, Effect] = {"better": "better", "worse": "worse", "same": "min
 Place = tuple[str, str, str]
 """A factor, and two of its levels."""
 
+Test = frozenset[tuple[str, ...]]
+"""The keys of the runs of two levels."""
+
 
 @dataclass(frozen=True)
 class Comparison:
     """A level beside another of its factor, by runs of the same seeds.
 
-    difference: in percentage points, or nats; above 0 where `level` has the larger value. p: Holm-corrected
-    over all comparisons of the study. effect: of `level`, see `effect`.
+    difference: in percentage points, or nats; above 0 where `level` has the larger value. p: Holm-corrected,
+    see `Analysis`. effect: of `level`, see `effect`.
     """
 
     factor: str
@@ -71,11 +74,14 @@ def effect(difference: Summary, p: float, minimal: float, higher_is_better: bool
 class Analysis:
     """What the rows of a study say; of levels that lack a run there is nothing to say yet.
 
-    rows: by the keys of their trials.
+    rows: by the keys of their trials. family: the tests that p is corrected for together: those of a factor,
+    each of which is a question of its own, or all of the study.
     """
 
-    def __init__(self, plan: Plan, rows: Mapping[str, Row]) -> None:
-        self.plan, self.rows = plan, rows
+    def __init__(
+        self, plan: Plan, rows: Mapping[str, Row], family: Literal["factor", "study"] = "factor"
+    ) -> None:
+        self.plan, self.rows, self.family = plan, rows, family
         self.measure = plan.study.measure
         self.scale = 100.0 if "accuracy" in self.measure else 1.0
         self._values: dict[tuple[str, str], dict[int, float]] = {}
@@ -137,22 +143,23 @@ class Analysis:
         return Difference.of(list(values.values()), [others[seed] for seed in values])
 
     def _corrected(self, found: Mapping[Place, Difference]) -> dict[Place, float]:
-        """The p-values, corrected. The same runs in two factors, or in both directions, are one test."""
-        tests = {
-            (factor, level, than): frozenset(
-                (tuple(self._keys[factor, level]), tuple(self._keys[factor, than]))
-            )
-            for factor, level, than in found
+        """The p-values, corrected within each family of tests."""
+        families: dict[str, dict[Test, float]] = {}
+        for place, each in found.items():
+            families.setdefault(self._family(place), {})[self._test(place)] = each.p
+        corrected = {
+            family: dict(zip(tests, holm(list(tests.values())), strict=True))
+            for family, tests in families.items()
         }
-        p = {tests[place]: each.p for place, each in found.items()}
-        corrected = dict(zip(p, holm(list(p.values())), strict=True))
-        return {place: corrected[test] for place, test in tests.items()}
+        return {place: corrected[self._family(place)][self._test(place)] for place in found}
 
-    @cached_property
-    def tests(self) -> int:
-        """How many tests p is corrected for."""
-        runs = self._keys
-        return len({frozenset((tuple(runs[f, a]), tuple(runs[f, b]))) for f, a, b in self.comparisons})
+    def _family(self, place: Place) -> str:
+        return "" if self.family == "study" else place[0]
+
+    def _test(self, place: Place) -> Test:
+        """The runs that are compared: the same ones in both directions are one test."""
+        factor, level, than = place
+        return frozenset((tuple(self._keys[factor, level]), tuple(self._keys[factor, than])))
 
     def _effect(self, place: Place, difference: Summary, p: float) -> Effect:
         """See `effect`; of two levels that never came to an end there is nothing to say."""

@@ -65,12 +65,19 @@ def claims_table(analysis: Analysis) -> str:
             again = "–" if judged.as_it_was is None else _in_words(judged.as_it_was)
             title = analysis.plan.factor(name).title or name
             lines.append(
-                [title, _claim(judged.claim), _in_words(judged.comparison), again, f"**{judged.verdict}**"]
+                [
+                    title,
+                    claim_in_words(judged.claim),
+                    _in_words(judged.comparison),
+                    again,
+                    f"**{judged.verdict}**",
+                ]
             )
     return markdown(("factor", "claim", "difference", "as it was", "verdict"), lines)
 
 
-def _claim(claim: Claim) -> str:
+def claim_in_words(claim: Claim) -> str:
+    """What is said of two levels."""
     return WORDS[claim.effect].format(level=claim.level, than=claim.than)
 
 
@@ -168,8 +175,8 @@ def page(analysis: Analysis, picture: str | None) -> str:
     parts = [
         f"# Study {analysis.plan.name}\n",
         f"Recipe `{study.recipe}`, measured by {study.measure}. Differences are paired by seed; p is "
-        f"Holm-corrected over all {analysis.tests} comparisons. A difference is minimal where its "
-        f"whole 95 % interval lies within ±{MINIMAL[study.measure]:g}.\n",
+        "Holm-corrected over the comparisons of a factor. A difference is minimal where its whole 95 % "
+        f"interval lies within ±{MINIMAL[study.measure]:g}.\n",
     ]
     if any(factor.claims for factor in study.factors.values()):
         parts += ["## Verdicts\n", verdict_table(analysis), "## Claims\n", claims_table(analysis)]
