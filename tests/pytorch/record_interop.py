@@ -98,9 +98,8 @@ def train(network: nn.Sequential) -> None:
 def first_program() -> str:
     """The first Python block of docs/interop.md that needs torch."""
     text = (HERE.parents[1] / "docs" / "interop.md").read_text(encoding="utf-8")
-    return next(
-        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "import torch" in block
-    )
+    blocks = (str(block) for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    return next(block for block in blocks if "import torch\n" in block)
 
 
 def check_program(program: str) -> None:
