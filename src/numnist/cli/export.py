@@ -13,8 +13,6 @@ from numnist.cli.models import MODEL, open_model
 from numnist.errors import InputError
 from numnist.nn import Model
 
-EXTRA = 'ONNX files are made with onnx: pip install "numnist[onnx]"'
-
 To = Literal["onnx", "python"]
 
 
@@ -99,7 +97,7 @@ def _to_onnx(models: Sequence[Model], flags: ExportFlags) -> None:
     try:
         from numnist.interop.onnx import write_onnx
     except ImportError as error:
-        raise InputError(EXTRA) from error
+        raise InputError(f"--to onnx: {error}") from error
     write_onnx(models[0], flags.out, flags.preprocess, flags.softmax)
 
 

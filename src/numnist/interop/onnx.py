@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from numnist import __version__
 from numnist.arrays import Array
@@ -29,6 +27,12 @@ from numnist.nn import (
     Softmax,
     Tanh,
 )
+
+try:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+except ImportError as error:
+    raise ImportError('numnist.interop.onnx needs onnx: pip install "numnist[onnx]"') from error
 
 OPSET = 20
 IR_VERSION = 10

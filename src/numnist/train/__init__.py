@@ -8,7 +8,7 @@ from numnist.train.divergence import DivergenceError
 from numnist.train.ensembles import Ensemble, ensembles
 from numnist.train.loop import Trainer
 from numnist.train.metrics import Evaluation, evaluate
-from numnist.train.prepare import Run, prepare
+from numnist.train.prepare import Run, last_batch_problem, new_model, prepare, set_up
 from numnist.train.run import Outcome, train
 from numnist.train.run_folder import RunFolder
 from numnist.train.sources import recipe_words, recipes, resolve, to_toml
@@ -38,12 +38,15 @@ __all__ = [
     "ensembles",
     "evaluate",
     "generator",
+    "last_batch_problem",
     "load_checkpoint",
+    "new_model",
     "prepare",
     "recipe_words",
     "recipes",
     "resolve",
     "save_checkpoint",
+    "set_up",
     "to_toml",
     "train",
 ]
