@@ -33,16 +33,13 @@ EXPECTED_TO_FAIL = {
 }
 
 
-checks: Any = parametrize_with_checks(
-    [NumnistClassifier()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL
-)
-
-
-@checks
-def test_the_checks_of_scikit_learn(
-    estimator: NumnistClassifier, check: Callable[[NumnistClassifier], None]
-) -> None:
+def run_check(estimator: NumnistClassifier, check: Callable[[NumnistClassifier], None]) -> None:
     check(estimator)
+
+
+test_the_checks_of_scikit_learn = parametrize_with_checks(
+    [NumnistClassifier()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL
+)(run_check)
 
 
 def digits(n: int = 300) -> tuple[Array, Array]:
