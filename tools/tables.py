@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import interop_tables
 import results_tables
 import torture_tables
 from rows import (
@@ -230,6 +231,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "memory": memory_table,
     "mutants": torture_tables.mutants_table,
     "scaling": scaling_table,
+    "sklearn": interop_tables.sklearn_table,
     "synthetic": synthetic_table,
     "time-to-accuracy": time_to_accuracy_table,
     "timeline": timeline_table,

@@ -106,6 +106,7 @@ def test_one_seed_gives_the_same_bits() -> None:
     assert same(first, small().fit(X, y))
     assert same(first, small(threads=2).fit(X, y))
     assert not same(first, small(random_state=1).fit(X, y))
+    assert not same(first, small(init="he_normal").fit(X, y))
     state = np.random.RandomState(0)
     one, two = small(random_state=state).fit(X, y), small(random_state=state).fit(X, y)
     assert not same(one, two)  # it has moved on
@@ -235,6 +236,7 @@ def test_its_model_is_one_of_ours(tmp_path: Path) -> None:
         ({"optimizer": {"kind": "sgd", "beta1": 1}}, "optimizer: unknown setting 'beta1'"),
         ({"optimizer": 3}, "optimizer: expected"),
         ({"schedule": "cosinus"}, "schedule: unknown kind 'cosinus': did you mean 'cosine'?"),
+        ({"init": "he"}, "init: expected 'xavier_normal', "),
         ({"augment": {"turn": 3}}, "augment: unknown setting 'turn'"),
         ({"model": "mpl"}, "model: unknown model 'mpl': did you mean 'mlp'?"),
         ({"model": "cnn_deep"}, "model: model 'cnn_deep' on images of 8x8: layer 4: "),

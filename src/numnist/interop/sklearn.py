@@ -59,6 +59,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     model: a name of the zoo ("mlp:300,100", "cnn"), a .toml file, or a list of layers as in one.
     epochs, batch_size: of `fit`. optimizer, schedule: kinds or tables, see `numnist train --help`.
     learning_rate: the highest that the schedule reaches; None for the optimizer's own.
+    init: how the weights are drawn (see `nn.INITIALISERS`); what scikit-learn's own MLP does.
     augment: a table of `Augmentation`'s fields, for images: {"rotation": 10, "translation": 2}.
     image_shape: (H, W) of flat X, for convolutions; None for a square where F is one, else (1, F).
     warm_start: whether `fit` goes on from the weights that are there, with a new optimizer.
@@ -84,6 +85,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         optimizer: Table = "adam",
         learning_rate: float | None = None,
         schedule: Table = "one-cycle",
+        init: str = "xavier_uniform",
         augment: Mapping[str, Any] | None = None,
         image_shape: tuple[int, int] | None = None,
         warm_start: bool = False,
@@ -97,6 +99,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
+        self.init = init
         self.augment = augment
         self.image_shape = image_shape
         self.warm_start = warm_start
@@ -215,6 +218,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             "optimizer": self.optimizer,
             "learning_rate": self.learning_rate,
             "schedule": self.schedule,
+            "init": self.init,
             "augment": self.augment,
         } | others
         values = {
@@ -245,15 +249,12 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             raise ValueError(f"batch_size: {problem}")
         seed = int(np.random.default_rng((self._seed, self._calls)).integers(2**32))
         self._calls += 1
-        batches = TrainingImages(
-            Split(images, labels.astype(np.int64)),
-            np.arange(n),
-            self.model_.preprocess,
-            config.augment.build(),
-            size,
-            seed,
-            weights=weights,
-        )
+        augmentation, preprocess = config.augment.build(), self.model_.preprocess
+        if augmentation.is_identity:  # then it can be done once for all epochs
+            images = preprocess(images)[:, 0]
+            preprocess = Preprocess(preprocess.image_size, scale=1, classes=preprocess.classes)
+        split = Split(images, labels.astype(np.int64))
+        batches = TrainingImages(split, np.arange(n), preprocess, augmentation, size, seed, weights=weights)
         trainer, state = set_up(config, self.model_, batches, None, self.threads)
         if self._optimizer_state is not None:
             state.optimizer = self._optimizer_state
