@@ -108,7 +108,9 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "numnist.interop.onnx", raising=False)
-    numnist("export", "first", "--to", "onnx", "--out", "a.onnx").refused('pip install "numnist[onnx]"')
+    numnist("export", "first", "--to", "onnx", "--out", "a.onnx").refused(
+        'numnist: --to onnx: numnist.interop.onnx needs onnx: pip install "numnist[onnx]"'
+    )
     assert not written(workplace)
 
 

@@ -64,6 +64,8 @@ def run(arguments: Sequence[str]) -> int:
     models = [open_model(name) for name in flags.model]
     try:
         door.write(models, flags)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{' + '.join(flags.model)}: {error}") from error
     for path in _files(flags, door):
