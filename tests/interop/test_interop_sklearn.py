@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,15 @@ def test_its_model_is_one_of_ours(tmp_path: Path) -> None:
             {"model": [{"type": "Flatten"}, {"type": "Softmax"}]},
             "model: Model: expected the network to end in",
         ),
-        ({"image_shape": (7, 9)}, "image_shape: expected (7, 9) for X of 63 features, got 64"),
+        (
+            {"image_shape": (7, 9)},
+            "image_shape: expected two numbers whose product is 64, as X has it, got (7, 9)",
+        ),
+        ({"image_shape": (-8, -8)}, "image_shape: expected two numbers whose product is 64, as X has it"),
+        ({"image_shape": 28}, "image_shape: expected two numbers whose product is 64, as X has it, got 28"),
+        ({"model": 100}, "model: expected a list of layers, got int"),
+        ({"threads": 0}, "threads: expected at least 1, or None for all cores, got 0"),
+        ({"threads": "2"}, "threads: expected at least 1, or None for all cores, got '2'"),
         (
             {
                 "model": [{"type": "Flatten"}, {"type": "BatchNorm"}, {"type": "Linear", "out_features": 10}],
@@ -261,6 +270,23 @@ def test_what_is_wrong_is_named_as_the_parameter(parameters: dict[str, Any], wor
     assert "\n" not in str(error.value)
 
 
+def test_the_shape_of_images_is_their_own() -> None:
+    X, y = digits(40)
+    assert small(image_shape=[8, 8]).fit(X, y).model_.preprocess.image_size == (8, 8)
+    with pytest.raises(ValueError, match=r"image_shape: expected \(8, 8\), as X has it, got \(4, 16\)"):
+        small(image_shape=(4, 16)).fit(X, y)
+
+
+def test_several_threads_may_ask_one_estimator() -> None:
+    X, y = digits(200)
+    fitted = small(epochs=1).fit(X, y)
+    expected = fitted.predict_proba(X)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda start: fitted.predict_proba(X[start:]), [*range(50)] * 4))
+    for start, probabilities in zip([*range(50)] * 4, found, strict=True):
+        np.testing.assert_allclose(probabilities, expected[start:], atol=1e-5)
+
+
 def test_weights_that_cannot_be_are_refused() -> None:
     X, y = digits(40)
     with pytest.raises(ValueError, match=r"^sample_weight: expected no weight below zero"):
@@ -271,8 +297,12 @@ def test_weights_that_cannot_be_are_refused() -> None:
 
 def test_a_loss_that_is_no_number_says_what_to_try() -> None:
     X, y = digits(100)
+    diverged = small(optimizer="sgd", learning_rate=1e30)
     with pytest.raises(DivergenceError, match="try a smaller learning_rate"):
-        small(optimizer="sgd", learning_rate=1e30).fit(X, y)
+        diverged.fit(X, y)
+    with pytest.raises(DivergenceError, match="try a smaller learning_rate"):
+        small(epochs=1, batch_size=100, optimizer="sgd", learning_rate=1e38).fit(X, y)  # in the last step
+    assert same(diverged.set_params(learning_rate=0.1).fit(X, y), clone(diverged).fit(X, y))
 
 
 def test_ctrl_c_reaches_whoever_called(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import isqrt
+from numbers import Integral
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +72,8 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     Attributes: classes_ (K,); model_, the `nn.Model`, which `nn.save_model` takes; loss_curve_, the mean loss
     of each epoch; n_features_in_; feature_names_in_ where X is a data frame.
 
-    Raises: ValueError naming the parameter that is wrong, or what of the data does not fit.
+    Raises: ValueError naming the parameter that is wrong, or what of the data does not fit; DivergenceError
+            when the loss becomes infinite or NaN.
     Source: scikit-learn documentation, Developing scikit-learn estimators.
     """
 
@@ -185,7 +188,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """Make a model with fresh weights for such X and classes."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         config = self._config().model_copy(update={"seed": seed})
-        size = samples.size or self._image_size(samples.X.shape[1])
+        size = self._image_size(samples.size, samples.X.shape[1])
         preprocess = Preprocess.fit(samples.X.reshape(-1, *size), [str(label) for label in classes])
         try:
             network = None
@@ -198,16 +201,19 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.loss_curve_: list[float] = []
         self._seed, self._calls = seed, 0
         self._optimizer_state = None
+        self._asked = _Asked(self.model_, self.threads)
 
-    def _image_size(self, features: int) -> tuple[int, int]:
-        """The size of images that flat X of so many features are."""
+    def _image_size(self, given: tuple[int, int] | None, features: int) -> tuple[int, int]:
+        """The size of the images that X of so many features are. given: that of X itself, if it has one."""
         if self.image_shape is None:
             side = isqrt(features)
-            return (side, side) if side * side == features else (1, features)
-        H, W = self.image_shape
-        if features != H * W:
-            raise ValueError(f"image_shape: expected ({H}, {W}) for X of {H * W} features, got {features}")
-        return H, W
+            return given or ((side, side) if side * side == features else (1, features))
+        shape = tuple(self.image_shape) if isinstance(self.image_shape, Sequence) else self.image_shape
+        expected = f"two numbers whose product is {features}" if given is None else str(given)
+        if shape != given and (given is not None or not _is_size(shape, features)):
+            raise ValueError(f"image_shape: expected {expected}, as X has it, got {self.image_shape!r}")
+        H, W = shape
+        return int(H), int(W)
 
     def _config(self, **others: Any) -> Config:
         """The parameters as settings; ValueError naming the parameter that is wrong."""
@@ -230,6 +236,8 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             for table in (values.pop("optimizer"), values.pop("schedule"))
         )
         rate, augment = values.pop("learning_rate"), values.pop("augment")
+        if self.threads is not None and (not isinstance(self.threads, Integral) or self.threads < 1):
+            raise ValueError(f"threads: expected at least 1, or None for all cores, got {self.threads!r}")
         if rate is not None and isinstance(optimizer, Mapping):
             optimizer = {**optimizer, "lr": rate}
         settings = {**values, "optim": optimizer, "schedule": schedule, "augment": augment or {}}
@@ -266,27 +274,27 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if state.interrupted:  # the loop has ended its step; now the signal is for whoever called us
             signal.raise_signal(next(number for number, word in ASKING.items() if word == state.interrupted))
             raise KeyboardInterrupt(state.interrupted)
+        if not np.isfinite(self.model_.parameters).all() or not np.isfinite(self.model_.buffers).all():
+            raise DivergenceError(
+                "the last step left weights that are not finite: try a smaller learning_rate"
+            )
         self._optimizer_state = state.optimizer
-        self._predictor = self._new_predictor()
-
-    def _new_predictor(self) -> Predictor:
-        return Predictor(self.model_, executor=partial(Engine, threads=self.threads))
 
     def _logits(self, X: Any) -> Array:
         """What the network makes of X, (N, K)."""
         check_is_fitted(self, "model_")
         X, size = _flat(X)
         X = validate_data(self, X, dtype=DTYPES, reset=False)
-        return self._predictor.logits(self._as_images(X, size))
+        return self._asked.logits(self._as_images(X, size))
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_predictor"}  # it holds threads
+        return {name: value for name, value in state.items() if name != "_asked"}  # it holds threads
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if hasattr(self, "model_"):
-            self._predictor = self._new_predictor()
+            self._asked = _Asked(self.model_, self.threads)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -302,6 +310,25 @@ def _flat(X: Any) -> tuple[Any, tuple[int, int] | None]:
         return X, None
     images = np.asarray(X)
     return images.reshape(len(images), -1), (images.shape[1], images.shape[2])
+
+
+def _is_size(shape: Any, features: int) -> bool:
+    """Whether this is (H, W) of so many pixels."""
+    whole = isinstance(shape, tuple) and all(isinstance(side, Integral) and int(side) > 0 for side in shape)
+    return whole and len(shape) == 2 and shape[0] * shape[1] == features
+
+
+class _Asked:
+    """A model that several threads may ask: one after another, since its engine has one memory for all."""
+
+    def __init__(self, model: Model, threads: int | None) -> None:
+        self._predictor = Predictor(model, executor=partial(Engine, threads=threads))
+        self._lock = Lock()
+
+    def logits(self, images: Array) -> Array:
+        """See `Predictor.logits`."""
+        with self._lock:
+            return self._predictor.logits(images)
 
 
 class _Samples(NamedTuple):
