@@ -88,6 +88,7 @@ def test_versions_dynamic_batch_and_what_it_says_of_itself() -> None:
     assert (made.producer_name, made.producer_version) == ("numnist", __version__)
     words = {each.key: json.loads(each.value) for each in made.metadata_props}
     assert words["classes"] == list("0123456789")
+    assert words["temperature"] == model.temperature == 1.5
     assert Preprocess.from_description(words["preprocess"]) == model.preprocess
     for n in (1, 7):
         assert by_onnxruntime(made, np.zeros((n, 1, 28, 28), np.float32)).shape == (n, 10)

@@ -58,7 +58,8 @@ def to_onnx(model: Model, preprocess: bool = False, softmax: bool = False) -> on
     """The model in evaluation mode as an ONNX graph, opset 20, IR version 10, for batches of any size.
 
     The input is `images`, the output `logits`. Weights keep their names ("0.weight"), Dropout leaves nothing,
-    and nested Sequentials become one row of nodes. The metadata has the names of the classes.
+    and nested Sequentials become one row of nodes. The metadata has the names of the classes,
+    the preprocessing and the temperature, as JSON.
 
     preprocess: have scaling and standardisation inside. The images are then as they were before, see
                 `Preprocess`: uint8 from 0 to 255 where the model was trained on bytes, else float32.
@@ -100,9 +101,12 @@ def to_onnx(model: Model, preprocess: bool = False, softmax: bool = False) -> on
         producer_name="numnist",
         producer_version=__version__,
     )
-    helper.set_model_props(
-        made, {"classes": json.dumps(classes), "preprocess": json.dumps(model.preprocess.describe())}
-    )
+    words = {
+        "classes": classes,
+        "preprocess": model.preprocess.describe(),
+        "temperature": float(model.temperature),
+    }
+    helper.set_model_props(made, {name: json.dumps(value) for name, value in words.items()})
     return made
 
 

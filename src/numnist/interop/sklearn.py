@@ -3,18 +3,17 @@
 import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
-from math import isqrt
 from numbers import Integral
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from numnist.arrays import Array
 from numnist.data import Split
 from numnist.engine import Engine
-from numnist.interop.settings import in_parameters
+from numnist.interop.samples import Samples, flat, image_size
+from numnist.interop.settings import settings_of
 from numnist.nn import Model, Preprocess, network_from
 from numnist.ops import log_softmax, softmax
 from numnist.optim import State
@@ -165,17 +164,17 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """Their natural logarithms. Shapes: as in `predict_proba`."""
         return log_softmax.forward(self._logits(X))[0]
 
-    def _samples(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> "_Samples":
+    def _samples(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Samples:
         """What training is given, checked. reset: whether X is the first that the estimator sees."""
-        X, size = _flat(X)
+        X, size = flat(X)
         X, y = validate_data(self, X, y, dtype=DTYPES, reset=reset)
         check_classification_targets(y)
         if sample_weight is None:
-            return _Samples(X, size, y, None)
+            return Samples(X, size, y, None)
         weights: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if (weights < 0).any() or not weights.any():
             raise ValueError("sample_weight: expected no weight below zero, and not every weight zero")
-        return _Samples(X, size, y, weights)
+        return Samples(X, size, y, weights)
 
     def _as_images(self, X: Array, size: tuple[int, int] | None) -> Array:
         """X as images of the size that the model has seen. size: of its images, if it came as images."""
@@ -184,11 +183,11 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             raise ValueError(f"X: expected images of shape {seen}, got {size}")
         return X.reshape(-1, *seen)
 
-    def _begin(self, samples: "_Samples", classes: Array) -> None:
+    def _begin(self, samples: Samples, classes: Array) -> None:
         """Make a model with fresh weights for such X and classes."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         config = self._config().model_copy(update={"seed": seed})
-        size = self._image_size(samples.size, samples.X.shape[1])
+        size = image_size(self.image_shape, samples.size, samples.X.shape[1])
         preprocess = Preprocess.fit(samples.X.reshape(-1, *size), [str(label) for label in classes])
         try:
             network = None
@@ -203,50 +202,15 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._optimizer_state = None
         self._asked = _Asked(self.model_, self.threads)
 
-    def _image_size(self, given: tuple[int, int] | None, features: int) -> tuple[int, int]:
-        """The size of the images that X of so many features are. given: that of X itself, if it has one."""
-        if self.image_shape is None:
-            side = isqrt(features)
-            return given or ((side, side) if side * side == features else (1, features))
-        shape = tuple(self.image_shape) if isinstance(self.image_shape, Sequence) else self.image_shape
-        expected = f"two numbers whose product is {features}" if given is None else str(given)
-        if shape != given and (given is not None or not _is_size(shape, features)):
-            raise ValueError(f"image_shape: expected {expected}, as X has it, got {self.image_shape!r}")
-        H, W = shape
-        return int(H), int(W)
-
     def _config(self, **others: Any) -> Config:
         """The parameters as settings; ValueError naming the parameter that is wrong."""
-        parameters = {
-            "model": self.model if isinstance(self.model, str) else OWN_NETWORK,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "optimizer": self.optimizer,
-            "learning_rate": self.learning_rate,
-            "schedule": self.schedule,
-            "init": self.init,
-            "augment": self.augment,
-        } | others
-        values = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in parameters.items()
-        }
-        optimizer, schedule = (
-            {"kind": table} if isinstance(table, str) else table
-            for table in (values.pop("optimizer"), values.pop("schedule"))
-        )
-        rate, augment = values.pop("learning_rate"), values.pop("augment")
         if self.threads is not None and (not isinstance(self.threads, Integral) or self.threads < 1):
             raise ValueError(f"threads: expected at least 1, or None for all cores, got {self.threads!r}")
-        if rate is not None and isinstance(optimizer, Mapping):
-            optimizer = {**optimizer, "lr": rate}
-        settings = {**values, "optim": optimizer, "schedule": schedule, "augment": augment or {}}
-        try:
-            return Config.model_validate(settings)
-        except ValidationError as error:
-            raise ValueError(in_parameters(error, settings)) from error
+        names = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "init", "augment")
+        model = self.model if isinstance(self.model, str) else OWN_NETWORK
+        return settings_of({"model": model, **{name: getattr(self, name) for name in names}, **others})
 
-    def _train(self, config: Config, samples: "_Samples") -> None:
+    def _train(self, config: Config, samples: Samples) -> None:
         """Train the model with these settings, from where `_optimizer_state` is if there is one."""
         images = self._as_images(samples.X, samples.size)
         labels = np.searchsorted(self.classes_, samples.y)
@@ -283,7 +247,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _logits(self, X: Any) -> Array:
         """What the network makes of X, (N, K)."""
         check_is_fitted(self, "model_")
-        X, size = _flat(X)
+        X, size = flat(X)
         X = validate_data(self, X, dtype=DTYPES, reset=False)
         return self._asked.logits(self._as_images(X, size))
 
@@ -302,22 +266,6 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         return tags
 
 
-def _flat(X: Any) -> tuple[Any, tuple[int, int] | None]:
-    """X without the shape of its images, and that shape; anything else as it is."""
-    if not hasattr(X, "ndim"):
-        X = np.asarray(X)
-    if X.ndim != 3:
-        return X, None
-    images = np.asarray(X)
-    return images.reshape(len(images), -1), (images.shape[1], images.shape[2])
-
-
-def _is_size(shape: Any, features: int) -> bool:
-    """Whether this is (H, W) of so many pixels."""
-    whole = isinstance(shape, tuple) and all(isinstance(side, Integral) and int(side) > 0 for side in shape)
-    return whole and len(shape) == 2 and shape[0] * shape[1] == features
-
-
 class _Asked:
     """A model that several threads may ask: one after another, since its engine has one memory for all."""
 
@@ -329,22 +277,6 @@ class _Asked:
         """See `Predictor.logits`."""
         with self._lock:
             return self._predictor.logits(images)
-
-
-class _Samples(NamedTuple):
-    """What training is given: X (N, F), the size of its images if it came as images, y (N,), weights (N,)."""
-
-    X: Array
-    size: tuple[int, int] | None
-    y: Array
-    weights: Array | None
-
-    def counted(self) -> "_Samples":
-        """Those that weigh anything."""
-        if self.weights is None:
-            return self
-        some = self.weights > 0
-        return _Samples(self.X[some], self.size, self.y[some], self.weights[some])
 
 
 class _Losses(Callback):
