@@ -300,8 +300,11 @@ def test_a_loss_that_is_no_number_says_what_to_try() -> None:
     diverged = small(optimizer="sgd", learning_rate=1e30)
     with pytest.raises(DivergenceError, match="try a smaller learning_rate"):
         diverged.fit(X, y)
-    with pytest.raises(DivergenceError, match="try a smaller learning_rate"):
-        small(epochs=1, batch_size=100, optimizer="sgd", learning_rate=1e38).fit(X, y)  # in the last step
+    at_once = small(epochs=1, batch_size=100, optimizer="sgd", schedule="constant", learning_rate=1e300)
+    with pytest.raises(
+        DivergenceError, match="the last step left weights that are not finite: try a smaller"
+    ):
+        at_once.fit(X, y)
     assert same(diverged.set_params(learning_rate=0.1).fit(X, y), clone(diverged).fit(X, y))
 
 
