@@ -30,8 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 FRAMEWORKS = {"torch", "jax", "tensorflow", "scipy", "sklearn", "numba", "cupy"}
-ALLOWED = {"study": {"scipy"}}
-"""What some rooms may use for what is no mathematics of networks: Student's distribution."""
+ALLOWED = {"study/statistics.py": {"scipy"}, "interop/sklearn.py": {"sklearn"}}
+"""What is no mathematics of networks: Student's distribution, and a door to a framework."""
 
 NUMPY_ALONE = {"ops", "optim"}
 
@@ -66,7 +66,9 @@ def imports(path: Path) -> Iterator[str]:
 def test_imports_point_one_way(room: str, path: Path) -> None:
     for name in imports(path):
         top, _, rest = name.partition(".")
-        assert top not in FRAMEWORKS - ALLOWED.get(room, set()), f"{path.name} imports {name}"
+        assert top not in FRAMEWORKS - ALLOWED.get(path.relative_to(PACKAGE).as_posix(), set()), (
+            f"{path.name} imports {name}"
+        )
         if top != "numnist" or rest == "__version__":
             assert room not in NUMPY_ALONE or top in {"numpy", "numnist", *sys.stdlib_module_names}, name
             continue
@@ -87,6 +89,13 @@ def loaded_by(statement: str) -> set[str]:
     script = f"{statement}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+def test_the_doors_ask_for_no_extra_until_they_are_opened() -> None:
+    loaded = loaded_by(
+        "import numnist.interop, numnist.interop.python, numnist.interop.torch, numnist.cli.export"
+    )
+    assert not loaded & {"onnx", "sklearn", "torch", "joblib", "google"}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

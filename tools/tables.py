@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import distributed_tables
+import interop_tables
 import results_tables
 import study_tables
 import torture_tables
@@ -237,6 +238,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "memory": memory_table,
     "mutants": torture_tables.mutants_table,
     "scaling": scaling_table,
+    "sklearn": interop_tables.sklearn_table,
     "synthetic": synthetic_table,
     **study_tables.tables(),
     "time-to-accuracy": time_to_accuracy_table,

@@ -42,6 +42,15 @@ def step(engine: Executor, n: int, seed: int = 0) -> None:
     engine.loss_and_grads(*batch(n, seed), np.random.default_rng(seed))
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_samples_may_have_weights(label_smoothing: float) -> None:
+    """Targets whose rows sum to anything, 0 included."""
+    pair = twins(ALL_KINDS, SIZE)
+    x, y = batch(7)
+    y *= np.array([0, 0.1, 1, 1, 2.5, 40, 0], np.float32)[:, np.newaxis]
+    require_equal(pair, x, y, dropout=1, label_smoothing=label_smoothing)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_batches_of_any_size_in_any_order(threads: int) -> None:
     """More sizes than memory is kept for; each step must equal that of an engine that has seen no other."""

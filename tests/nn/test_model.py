@@ -1,5 +1,8 @@
 """Flat storage, preprocessing, the reference executor, the summary."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -222,3 +225,16 @@ class TestSummary:
     def test_nested_layers_stand_in_their_place(self) -> None:
         rows = list(summarise(small_model().network, (1, 4, 4)))
         assert [row.position for row in rows] == ["0", "1", "2.0", "2.1", "3", "4"]
+
+
+@pytest.mark.parametrize("copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy])
+def test_the_layers_of_a_copy_hold_views_of_its_own_vectors(copied: Callable[[Model], Model]) -> None:
+    model = Model(build("cnn", (1, 28, 28), 10), Preprocess()).initialise(np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((2, 1, 28, 28), np.float32)
+    expected = Reference(model).predict(x)
+    other = copied(model)
+    np.testing.assert_array_equal(Reference(other).predict(x), expected)
+    other.parameters[...] = 0
+    other.buffers[...] = 1
+    assert not Reference(other).predict(x).any()
+    np.testing.assert_array_equal(Reference(model).predict(x), expected)

@@ -1,19 +1,40 @@
 """The state of an optimizer is a step count and a few arrays, and that is all a checkpoint needs."""
 
+import copy
 import io
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from numnist.arrays import Array
-from numnist.optim import OPTIMIZERS, Adam, Momentum, OneCycle
+from numnist.optim import OPTIMIZERS, Adam, Momentum, OneCycle, State
 from numnist.optim.base import BLOCK
 
 RNG = np.random.default_rng(0)
 PARAMS = RNG.normal(size=30).astype(np.float32)
 GRADIENTS = RNG.normal(size=(12, 30)).astype(np.float32)
 MASK = RNG.random(30) < 0.5
+
+
+@pytest.mark.parametrize("copied", [lambda state: pickle.loads(pickle.dumps(state)), copy.deepcopy])
+def test_a_copy_goes_on_as_the_original(copied: Callable[[State], State]) -> None:
+    """It steps block by block through views, which have to be of its own arrays."""
+    size = BLOCK + 5
+    g = np.ones(size, np.float32)
+    first, second = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    state = Adam().init(first)
+    Adam().step(first, g, state, 0.1)
+    second[...] = first
+    other = copied(state)
+    for _ in range(3):
+        Adam().step(first, g, state, 0.1)
+        Adam().step(second, g, other, 0.1)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(state.slots["m"], other.slots["m"])
+    assert not np.shares_memory(state.slots["m"], other.slots["m"])
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)

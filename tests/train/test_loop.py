@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numnist.data import Augmentation, Dataset
-from numnist.nn import Preprocess
+from numnist.nn import Model, Preprocess, Reference, build
 from numnist.optim import Constant
 from numnist.train import (
     Callback,
@@ -150,6 +150,31 @@ def test_the_order_changes_with_the_epoch_and_augmentation_with_the_step(dataset
     assert [x.shape for x in turned_x] == [(10, 1, 8, 8)] * 10
     assert not np.allclose(plain_x[0], turned_x[0])
     np.testing.assert_array_equal(turned_x[3], [x for x, _ in turned.epoch(0)][3])
+
+
+def test_a_weighted_epoch_has_the_weighted_mean_as_its_loss(dataset: Dataset) -> None:
+    """Rows of targets that sum to weights of mean 1: sum of w l over sum of w, and its gradient."""
+    assert dataset.train is not None
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.2, 3, len(dataset.train))
+    chosen = rng.permutation(len(dataset.train))[:60]
+    weights /= weights[chosen].mean()
+    preprocess = Preprocess.fit(dataset.train.images, "abc")
+    images = TrainingImages(dataset.train, chosen, preprocess, Augmentation(), 20, 1, weights=weights)
+    model = Model(build("mlp:8", (1, 8, 8), 3), preprocess).initialise(rng)
+    reference = Reference(model)
+    gradient, losses = np.zeros_like(model.parameters), []
+    for x, y in images.epoch(0):
+        losses.append(reference.loss_and_grads(x, y, None).loss)
+        gradient += reference.gradient / 3
+    split = dataset.train.take(chosen)
+    each, alone = [], np.zeros_like(gradient)
+    for image, label, weight in zip(split.images, split.labels, weights[chosen], strict=True):
+        step = reference.loss_and_grads(preprocess(image[np.newaxis]), np.array([label]), None)
+        each.append(step.loss)
+        alone += weight * reference.gradient / weights[chosen].sum()
+    assert np.mean(losses) == pytest.approx(np.average(each, weights=weights[chosen]), rel=1e-5)
+    np.testing.assert_allclose(gradient, alone, atol=1e-6)
 
 
 def test_a_diverging_run_says_where_and_what_to_try(dataset: Dataset) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": "read the digits in pictures",
     "report": "write a page about runs: curves, mistakes, filters, where the time went",
     "view": "draw what a network has learned",
+    "export": "write a model for other software: ONNX, or Python with NumPy alone",
     "summary": "show the layers of a model, their shapes and what they cost",
     "study": "run experiments of many runs, and say what they show",
     "search": "look for better settings",

@@ -48,7 +48,8 @@ class Executor(Protocol):
     def loss_and_grads(self, x: Array, y: Array, rng: Generator | None) -> StepResult:
         """One batch in training mode: fill `gradient`, move the running statistics, return loss and correct.
 
-        Shapes: x (N, 1, H, W), preprocessed; y (N,) labels or (N, K) distributions.
+        Shapes: x (N, 1, H, W), preprocessed; y (N,) labels or (N, K) distributions, which may have weights
+                (see `ops.softmax_cross_entropy`).
         """
         ...
 

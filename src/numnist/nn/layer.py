@@ -38,6 +38,10 @@ class Layer(ABC):
     for a whole batch at once.
     """
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: a layer's arrays are its model's, which binds them anew (see `Model`)."""
+        return {**self.__dict__, "parameters": {}, "buffers": {}}
+
     @abstractmethod
     def forward(self, x: Array, training: bool, rng: Generator | None) -> tuple[Array, Any]:
         """The layer's output and the cache for `backward`. Only dropout draws from `rng`, in training."""

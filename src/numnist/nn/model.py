@@ -51,6 +51,11 @@ class Model:
         self.temperature = 1.0
         network.bind(self.named_parameters(), self.named_buffers())
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come out of a pickle, or of `copy.deepcopy`: the layers hold views of this model's vectors."""
+        self.__dict__.update(state)
+        self.network.bind(self.named_parameters(), self.named_buffers())
+
     def initialise(self, rng: Generator, weights: str = "he_normal") -> "Model":
         """Draw the weights by the rule of this name (see `initialisers.INITIALISERS`); returns the model."""
         if weights not in INITIALISERS:

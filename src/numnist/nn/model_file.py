@@ -59,7 +59,7 @@ def load_model(path: Path) -> Model:
 
     Raises: InputError, one line that names the file and what is wrong with it.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         network, preprocess, temperature = _described(file.metadata())
         _check_tensors(file, network.parameter_shapes() | network.buffer_shapes())
         model = Model(network, preprocess)
@@ -74,12 +74,12 @@ def load_model(path: Path) -> Model:
 
 def load_notes(path: Path) -> dict[str, Any]:
     """The notes that `save_model` was given; the errors are those of `load_model`."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return dict(_description(file.metadata())["notes"])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """The file as safetensors gives it; all that goes wrong meanwhile is an InputError that names it."""
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no such file"

@@ -56,12 +56,15 @@ class Preprocess:
 
             x[n,0,i,j] = (scale * image[n,i,j] - mean) / std
 
-        Shapes: images (N, H, W), uint8 or any other number -> x (N, 1, H, W) in dtype.
+        Shapes: images (N, H, W), uint8 or any other number -> x (N, 1, H, W) in dtype; the images' own memory
+                where nothing is to be done.
         Raises: ValueError for images of another size.
         """
         if images.ndim != 3 or images.shape[1:] != self.image_size:
             H, W = self.image_size
             raise ValueError(f"Preprocess: expected images of shape (N, {H}, {W}), got {images.shape}")
+        if (self.scale, self.mean, self.std) == (1, 0, 1):  # a pass over a batch is a tenth of an MLP's step
+            return images.astype(dtype, copy=False)[:, np.newaxis]
         x = images.astype(dtype)
         x *= self.scale
         x -= self.mean

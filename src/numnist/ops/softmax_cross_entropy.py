@@ -23,9 +23,11 @@ def forward(logits: Array, targets: Array, label_smoothing: float = 0.0) -> tupl
 
     where t is the target distribution (1 at the label, 0 elsewhere, when targets are labels), K the number
     of classes and ε the label smoothing. Logarithms are natural, so the loss is in nats; a guess of 1/K each
-    costs log K (2.303 for ten digits).
+    costs log K (2.303 for ten digits). A row of t that sums to w, not to 1, counts w times: so samples are
+    weighted (but not what is smoothed, which is ε / K for every row, as in PyTorch).
 
-    Shapes: logits (N, K); targets (N,) integer labels in 0..K-1, or (N, K) distributions -> loss, a number.
+    Shapes: logits (N, K); targets (N,) integer labels in 0..K-1, or (N, K) distributions, each times a weight
+            or not -> loss, a number.
     Returns: (loss, cache); hand the cache to `backward`.
     Raises: ValueError when shapes do not fit, a label is not in 0..K-1, or label_smoothing is not in 0..1.
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2.3;
@@ -69,7 +71,7 @@ def backward(dloss: float, cache: Cache) -> Array:
 
         dlogits[n,k] = dloss / N * (p[n,k] * sum over j of q[n,j] - q[n,k])
 
-    The inner sum is 1 for a distribution, and leaves the familiar p - q.
+    The inner sum is 1 for a distribution, and leaves the familiar p - q; it is w where a sample weighs w.
 
     Shapes: dloss a number (1 for the gradient of the loss itself) -> dlogits (N, K).
     Source: Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2.3.

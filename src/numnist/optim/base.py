@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,10 @@ class State:
     decayed: Array
     scratch: Array
     _blocks: list[tuple[slice, "State"]] = field(default_factory=list, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: not the blocks, which would no longer be views of the arrays."""
+        return {**self.__dict__, "_blocks": []}
 
     def blocks(self) -> list[tuple[slice, "State"]]:
         """The state of each `BLOCK` of values, as views, with the place of the block in the flat vector.

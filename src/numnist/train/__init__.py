@@ -10,7 +10,7 @@ from numnist.train.lock import RunIsGoingOnError
 from numnist.train.loop import Trainer
 from numnist.train.metrics import Evaluation, evaluate
 from numnist.train.mpi import MPIRanks, launched
-from numnist.train.prepare import Run, prepare
+from numnist.train.prepare import Run, last_batch_problem, new_model, prepare, set_up
 from numnist.train.ranks import ONE_RANK, OtherRankError, Ranks, on_the_first, together
 from numnist.train.run import Outcome, require_same, train
 from numnist.train.run_folder import RunFolder
@@ -46,8 +46,10 @@ __all__ = [
     "ensembles",
     "evaluate",
     "generator",
+    "last_batch_problem",
     "launched",
     "load_checkpoint",
+    "new_model",
     "on_the_first",
     "prepare",
     "recipe_words",
@@ -55,6 +57,7 @@ __all__ = [
     "require_same",
     "resolve",
     "save_checkpoint",
+    "set_up",
     "to_toml",
     "together",
     "train",

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from numnist.arrays import Array
 from numnist.data import Augmentation, Split, batches, number_of_batches
 from numnist.engine import ALONE, Reducer, part_of
@@ -25,6 +27,8 @@ class TrainingImages:
     indices: which of the split's images; leaving some out costs no copy. seed: of all randomness in training.
     clean_from: the epoch from which on (0 for the first) nothing is augmented; None for never. ranks: those
     that share out each batch.
+    weights: how much each image of the split counts in the loss, (N,); None for 1 each. For the loss to be a
+    weighted mean, their own mean over the images that are trained on is 1, and labels are not smoothed.
     """
 
     split: Split
@@ -35,6 +39,7 @@ class TrainingImages:
     seed: int
     clean_from: int | None = None
     ranks: Reducer = ALONE
+    weights: Array | None = None
 
     def __len__(self) -> int:
         """Number of images."""
@@ -46,7 +51,7 @@ class TrainingImages:
         return number_of_batches(len(self), self.batch_size)
 
     def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[Array, Array]]:
-        """The batches of an epoch: x (N, 1, H, W) float32, labels (N,).
+        """The batches of an epoch: x (N, 1, H, W) float32, labels (N,) or, with weights, (N, K) float32.
 
         Of several ranks each gets the images of its part of a batch, x (n, 1, H, W), and the labels of all.
         The order depends on (seed, epoch), the augmentation of a batch on (seed, step), and on nothing else.
@@ -65,4 +70,13 @@ class TrainingImages:
                 images = self.augmentation.apply(images, rng, len(chosen), part.start)
             if step % RELEASE_EVERY == 0:
                 self.split.release()
-            yield self.preprocess(images), self.split.labels[self.indices[chosen]]
+            yield self.preprocess(images), self._targets(self.indices[chosen])
+
+    def _targets(self, indices: Array) -> Array:
+        """The labels, or rows with the weight of each image at its label: see `ops.softmax_cross_entropy`."""
+        labels = self.split.labels[indices]
+        if self.weights is None:
+            return labels
+        targets = np.zeros((len(labels), len(self.preprocess.classes)), np.float32)
+        targets[np.arange(len(labels)), labels] = self.weights[indices]
+        return targets

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.data import Dataset, default_validation, split_validation
+from numnist.data import Dataset, Split, default_validation, split_validation
 from numnist.engine import make_executor, share_parameters
 from numnist.errors import InputError
 from numnist.nn import BatchNorm, Model, Preprocess, Sequential, Softmax, build
@@ -90,7 +90,11 @@ def prepare(
 
     if network is not None:
         config = config.model_copy(update={"model": OWN_NETWORK})
-    model = new_model(config, partial(train.parts, trained), dataset.classes, network, network_file)
+    preprocess = _fitted(partial(train.parts, trained), dataset.classes)
+    try:
+        model = new_model(config, preprocess, network, network_file)
+    except ValueError as error:
+        raise InputError(f"--model: {error}") from error
     if config.executor == "engine":
         share_parameters(model)
     images = TrainingImages(
@@ -103,28 +107,15 @@ def prepare(
         clean_from=config.epochs - config.clean_epochs,
         ranks=ranks,
     )
-    _check_last_batch(model, images)
+    if problem := last_batch_problem(model, len(images), config.batch_size):
+        raise InputError(f"--batch-size: {problem}")
     total_steps = config.epochs * images.steps_per_epoch
     if config.warmup_steps >= total_steps:
         raise InputError(
             f"--warmup-steps: expected fewer than the run's {total_steps} steps, got {config.warmup_steps}"
         )
-    optimizer = config.optim.build()
-    trainer = Trainer(
-        model=model,
-        executor=make_executor(
-            config.executor, model, config.label_smoothing, threads or ranks.threads, config.shard_size, ranks
-        ),
-        images=images,
-        validation=train.take(validated) if held_out else None,
-        optimizer=optimizer,
-        schedule=config.schedule.build(config.optim.lr, total_steps, config.warmup_steps),
-        clip_norm=config.clip_norm,
-        ranks=ranks,
-    )
-    state = TrainState(optimizer.init(model.parameters, None if config.decay_all else model.decay_mask()))
-    if config.average:
-        state.average = WeightAverage(config.average, model.parameters.copy(), model.buffers.copy())
+    validation = train.take(validated) if held_out else None
+    trainer, state = set_up(config, model, images, validation, threads, ranks)
     keep_best = KeepBest(model) if config.keep_best or config.early_stopping.patience else None
     callbacks: list[Callback] = [keep_best] if keep_best else []
     if config.early_stopping.patience:
@@ -134,43 +125,81 @@ def prepare(
     return Run(recipe, config, dataset, trainer, state, keep_best, tuple(callbacks))
 
 
-def new_model(
+def set_up(
     config: Config,
-    parts: Callable[[], Iterable[Array]],
-    classes: int,
-    network: Sequential | None = None,
-    network_file: Path | None = None,
-) -> Model:
-    """The model of these settings with fresh weights, fitted to the images that it will be trained on.
+    model: Model,
+    images: TrainingImages,
+    validation: Split | None,
+    threads: int | None,
+    ranks: Ranks = ONE_RANK,
+) -> tuple[Trainer, TrainState]:
+    """What trains a model on images as these settings say, and the state that it starts from.
 
-    parts: gives these images, some at a time, as often as it is called. network, network_file: see `prepare`.
+    threads, ranks: see `prepare`.
+    """
+    optimizer = config.optim.build()
+    trainer = Trainer(
+        model=model,
+        executor=make_executor(
+            config.executor, model, config.label_smoothing, threads or ranks.threads, config.shard_size, ranks
+        ),
+        images=images,
+        validation=validation,
+        optimizer=optimizer,
+        schedule=config.schedule.build(
+            config.optim.lr, config.epochs * images.steps_per_epoch, config.warmup_steps
+        ),
+        clip_norm=config.clip_norm,
+        ranks=ranks,
+    )
+    state = TrainState(optimizer.init(model.parameters, None if config.decay_all else model.decay_mask()))
+    if config.average:
+        state.average = WeightAverage(config.average, model.parameters.copy(), model.buffers.copy())
+    return trainer, state
 
-    Raises: InputError when the images cannot be standardised or do not fit the network.
+
+def _fitted(parts: Callable[[], Iterable[Array]], classes: int) -> Preprocess:
+    """The preprocessing for images, which `parts` gives, some at a time, as often as it is called.
+
+    Raises: InputError when they cannot be standardised.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # Preprocess refuses what comes of it
         try:
-            preprocess = Preprocess.fit_parts(parts, [str(label) for label in range(classes)])
+            return Preprocess.fit_parts(parts, [str(label) for label in range(classes)])
         except ValueError as error:
             raise InputError(f"the training images cannot be standardised: {error}") from error
+
+
+def new_model(
+    config: Config,
+    preprocess: Preprocess,
+    network: Sequential | None = None,
+    network_file: Path | None = None,
+) -> Model:
+    """The model of these settings with fresh weights, for images that are preprocessed so.
+
+    network, network_file: see `prepare`.
+    Raises: ValueError when there is no such network, or the images do not fit it.
+    """
+    classes = len(preprocess.classes)
     try:
         network = network or build(str(network_file or config.model), preprocess.input_shape, classes)
         model = Model(network, preprocess)
     except MemoryError as error:
-        raise InputError(f"--model: {config.model} has more parameters than there is memory for") from error
-    except ValueError as error:
-        raise InputError(f"--model: {error}") from error
+        raise ValueError(f"{config.model} has more parameters than there is memory for") from error
     *_, (position, last, _, _) = network.leaves(preprocess.input_shape)
     if isinstance(last, Softmax):
-        raise InputError(f"--model: layer {position}: leave out the last Softmax: the loss applies it")
+        raise ValueError(f"layer {position}: leave out the last Softmax: the loss applies it")
     return model.initialise(generator(config.seed, Stream.INITIALISATION), config.init)
 
 
-def _check_last_batch(model: Model, images: TrainingImages) -> None:
-    """InputError where a batch of a single image would leave a BatchNorm a single value per channel."""
-    alone = images.batch_size == 1 or len(images) % images.batch_size == 1
+def last_batch_problem(model: Model, n: int, batch_size: int) -> str:
+    """Words for a last batch of one image, if it leaves a BatchNorm one value per channel; else ""."""
+    alone = batch_size == 1 or n % batch_size == 1
     for _, layer, shape, _ in model.network.leaves(model.preprocess.input_shape):
         if alone and isinstance(layer, BatchNorm) and prod(shape[1:]) == 1:
-            raise InputError(
-                f"--batch-size: {images.batch_size} leaves a batch of one of the {len(images)} images, "
+            return (
+                f"{batch_size} leaves a batch of one of the {n} images, "
                 "which BatchNorm behind a Linear cannot normalise: choose another size"
             )
+    return ""

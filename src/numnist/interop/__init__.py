@@ -1,0 +1,4 @@
+"""Doors to other software, a module each: `onnx`, `python` (a file for NumPy alone), `sklearn`, `torch`.
+
+Nothing is imported here: `onnx` and `sklearn` need the extra of their name.
+"""
