@@ -50,10 +50,13 @@ def _budget(analysis: Analysis, factor: str) -> str:
 
 
 def _why(analysis: Analysis, factor: str) -> str:
-    """The comparisons that a verdict rests on, in points."""
+    """The comparisons that a verdict rests on, in points; each with its own verdict where they differ."""
+    judged = analysis.judge(factor)
+    mixed = len({each.verdict for each in judged}) > 1
     return "; ".join(
-        f"{comparison.level} − {comparison.than}: {signed(comparison.difference.mean)}"
-        for comparison in (judged.comparison for judged in analysis.judge(factor))
+        f"{each.comparison.level} − {each.comparison.than}: {signed(each.comparison.difference.mean)}"
+        + (f" ({each.verdict})" if mixed else "")
+        for each in judged
     )
 
 
