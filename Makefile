@@ -58,8 +58,8 @@ format: develop
 PIN := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml --extra view
 pins:
 	$(PIN) --group build -o requirements/run.txt
-	$(PIN) --extra tensorboard --group build --group test --group check --group docs -c requirements/run.txt -o requirements/develop.txt
-	$(PIN) --extra tensorboard --group build --group test --group check --group docs --group torture -c requirements/develop.txt -o requirements/torture.txt
+	$(PIN) --extra tensorboard --extra mpi --extra study --extra postgresql --extra onnx --extra sklearn --group build --group test --group check --group docs -c requirements/run.txt -o requirements/develop.txt
+	$(PIN) --extra tensorboard --extra mpi --extra study --extra postgresql --extra onnx --extra sklearn --group build --group test --group check --group docs --group torture -c requirements/develop.txt -o requirements/torture.txt
 
 clean:
 	rm -rf .venv build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
