@@ -21,7 +21,7 @@ ENOUGH = 300
 def study(tmp_path: Path) -> Path:
     """The tiny study, its runs so long that one can be struck in the midst of it."""
     path = tmp_path / "tiny.toml"
-    path.write_text(tomli_w.dumps({**TINY, "settings": {**TINY["settings"], "epochs": 30}}))
+    path.write_text(tomli_w.dumps({**TINY, "settings": {**TINY["settings"], "epochs": 12}}))
     return path
 
 
@@ -95,6 +95,7 @@ def test_a_study_that_was_stopped_goes_on(study: Path, own: Path) -> None:
     runs = study.parent / "stopped" / "tiny" / "runs"
     until = time.monotonic() + ENOUGH
     while not at_work(runs):
+        assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
@@ -116,6 +117,7 @@ def test_workers_end_with_whoever_started_them(study: Path, own: Path) -> None:
     runs = study.parent / "left" / "tiny" / "runs"
     until = time.monotonic() + ENOUGH
     while not (working := at_work(runs)):
+        assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.02)
     process.kill()
