@@ -21,8 +21,8 @@ from numnist.predict import Predictor
 FILES = files("numnist.interop.page") / "files"
 
 SCRIPTS = (
-    "images.js", "marks.js", "page_light.js", "normalise.js", "layers.js", "network.js", "colours.js", "charts.js",
-    "pictures.js", "drawing.js", "pad.js", "main.js",
+    "images.js", "marks.js", "page_light.js", "normalise.js", "products.js", "layers.js", "network.js",
+    "colours.js", "charts.js", "pictures.js", "drawing.js", "pad.js", "main.js",
 )  # fmt: skip
 """The ES modules in the order in which they build on each other; in the page they are one."""
 
@@ -34,14 +34,13 @@ def write_page(models: Sequence[Model], names: Sequence[str], out: Path) -> Path
     """Write the drawing page of these models, the first of which is shown first; returns `out`.
 
     names: what the page calls them.
-    Raises: InputError, one line, for a model that it cannot carry (see `described`), or models of different kinds of
-            images; ValueError unless there are 1 to MOST_MODELS models, each with its own name; OSError when
-            the file cannot be written.
+    Raises: InputError, one line, for a model that it cannot carry (see `described`), or models of different
+            kinds of images; ValueError unless there are 1 to MOST_MODELS models, each with its own name;
+            OSError when the file cannot be written.
     """
     if not 1 <= len(models) <= MOST_MODELS or len(names) != len(models) or len(set(names)) != len(names):
-        raise ValueError(
-            f"write_page: expected 1 to {MOST_MODELS} models of different names, got {len(models)} called {names}"
-        )
+        came = f"{len(models)} called {', '.join(names)}"
+        raise ValueError(f"write_page: expected 1 to {MOST_MODELS} models of different names, got {came}")
     content = [described(model, name) for model, name in zip(models, names, strict=True)]
     try:
         Predictor(*models, executor=Reference)  # it knows which models go together
@@ -76,11 +75,13 @@ def _script() -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: this script, this style, pictures from the page itself, and no connection at all."""
-    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
-    script_hash, style_hash = digests
+    """The Content-Security-Policy: this script, this style, pictures from the page itself; no connection."""
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
     return (
-        f"default-src 'none'; script-src 'sha256-{script_hash}'; style-src 'sha256-{style_hash}'; "
+        f"default-src 'none'; script-src 'sha256-{digest(script)}'; style-src 'sha256-{digest(style)}'; "
         "img-src blob: data:; connect-src 'none'; base-uri 'none'; form-action 'none'"
     )
 

@@ -58,7 +58,7 @@ export class Bars {
   /** shares: (K,) or null for none; best, asked: classes. */
   show(shares, best, asked) {
     this.rows.forEach(({ button, fill, share }, k) => {
-      fill.style.transform = `scaleX(${shares ? shares[k] : 0})`;
+      fill.style.setProperty("--share", shares ? shares[k] : 0);
       share.textContent = shares ? percent(shares[k]) : "–";
       button.classList.toggle("best", shares !== null && k === best);
       button.setAttribute("aria-pressed", String(shares !== null && k === asked));
@@ -66,31 +66,24 @@ export class Bars {
   }
 }
 
-/** Draw the image that the network sees, and over it, if it is given, a heat map. */
+/** Draw the image that the network sees; over it, fainter then, the heat map if there is one. */
 export function drawImage(canvas, [H, W], pixels, heat) {
-  if (canvas.width !== W || canvas.height !== H) [canvas.width, canvas.height] = [W, H];
   const context = canvas.getContext("2d");
-  const below = context.createImageData(W, H);
+  if (canvas.width !== W || canvas.height !== H) [canvas.width, canvas.height] = [W, H];
   context.clearRect(0, 0, W, H);
   if (!pixels) return;
-  paintInk(pixels, themed("--ink"), below.data);
-  context.putImageData(below, 0, 0);
+  const layer = new OffscreenCanvas(W, H);
+  const own = layer.getContext("2d");
+  const colours = own.createImageData(W, H);
+  paintInk(pixels, themed("--ink"), colours.data);
+  own.putImageData(colours, 0, 0);
+  context.globalAlpha = heat ? 0.45 : 1;
+  context.drawImage(layer, 0, 0);
+  context.globalAlpha = 1;
   if (!heat) return;
-  const over = document.createElement("canvas");
-  [over.width, over.height] = [W, H];
-  const overContext = over.getContext("2d");
-  const colours = overContext.createImageData(W, H);
   paintSigned(heat, colours.data);
-  overContext.putImageData(colours, 0, 0);
-  context.globalAlpha = 1;
-  context.clearRect(0, 0, W, H);
-  context.globalAlpha = 0.45;
-  const image = document.createElement("canvas");
-  [image.width, image.height] = [W, H];
-  image.getContext("2d").putImageData(below, 0, 0);
-  context.drawImage(image, 0, 0);
-  context.globalAlpha = 1;
-  context.drawImage(over, 0, 0);
+  own.putImageData(colours, 0, 0);
+  context.drawImage(layer, 0, 0);
 }
 
 /** How the probabilities moved while the pen did: stacked shares, a column for each prediction. */
@@ -151,6 +144,7 @@ export class Layers {
     this.network = network;
     this.cards = network.layers.map((layer, i) => this.card(layer, i === network.layers.length - 1));
     list.replaceChildren(...this.cards.map(({ item }) => item));
+    this.arrange();
     this.watch = new IntersectionObserver((changes) => {
       for (const { target, isIntersecting } of changes) {
         const card = this.cards.find(({ canvas }) => canvas === target);
@@ -180,6 +174,25 @@ export class Layers {
     return { item, canvas, layer, shown, many, isLast, visible: false };
   }
 
+  /** Give every canvas its place: tiles of about the same size, as many beside each other as there is room for. */
+  arrange() {
+    for (const card of this.cards) {
+      const { canvas, item, layer, shown, many, isLast } = card;
+      const [F, h, w] = layer.output;
+      const across = item.clientWidth - 18;
+      if (many) {
+        const most = Math.max(4, Math.floor(across / (w > 8 ? 62 : 46)));
+        card.columns = Math.ceil(shown / Math.ceil(shown / most)); // rows of one length
+        const tile = Math.min(across / card.columns, 96);
+        canvas.style.width = `${Math.floor(tile * card.columns)}px`;
+        canvas.style.height = `${Math.ceil((tile * h) / w) * Math.ceil(shown / card.columns)}px`;
+      } else if (!isLast) {
+        card.rows = Math.ceil(F / 128);
+        canvas.style.height = `${14 * card.rows}px`;
+      }
+    }
+  }
+
   show(hasImage) {
     this.hasImage = hasImage;
     for (const card of this.cards) if (card.visible) this.draw(card);
@@ -203,13 +216,8 @@ export class Layers {
   }
 
   drawMaps(card) {
-    const { canvas, shown, layer } = card;
+    const { canvas, shown, layer, columns } = card;
     const [, h, w] = layer.output;
-    const across = canvas.parentElement.clientWidth;
-    const columns = Math.min(shown, Math.max(4, Math.floor(across / (w > 8 ? 62 : 46))));
-    const tile = Math.min(across / columns, 96);
-    canvas.style.width = `${Math.floor(tile * columns)}px`;
-    canvas.style.height = `${Math.ceil((tile * h) / w) * Math.ceil(shown / columns)}px`;
     const [width, , dpr] = sized(canvas);
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -224,10 +232,8 @@ export class Layers {
   }
 
   drawStrip(card) {
-    const { canvas, layer } = card;
+    const { canvas, layer, rows } = card;
     const F = layer.output[0];
-    const rows = Math.ceil(F / 128);
-    canvas.style.height = `${14 * rows}px`;
     const [width, height] = sized(canvas);
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, width, height);

@@ -42,7 +42,7 @@ export function paintSigned(values, data) {
   for (const v of values) most = Math.max(most, Math.abs(v));
   values.forEach((v, i) => {
     data.set(v < 0 ? AGAINST : FOR, 4 * i);
-    data[4 * i + 3] = most ? 235 * Math.sqrt(Math.abs(v) / most) : 0;
+    data[4 * i + 3] = most ? 235 * (Math.abs(v) / most) ** 0.8 : 0;
   });
 }
 

@@ -103,8 +103,9 @@ function settled() {
   if (!answer) return said("No ink found: draw darker, or larger.");
   const order = answer.shares.map((_, k) => k).sort((a, b) => answer.shares[b] - answer.shares[a]);
   const [first, second] = order.map((k) => `${classes[k]}, ${percent(answer.shares[k])}`);
+  const next = answer.shares[order[1]] >= 0.001 ? ` Next: ${second}.` : "";
   const rest = now.leftOut ? " What lies far from the largest stroke was left out: one digit at a time." : "";
-  said(`I read ${first}.${second ? ` Next: ${second}.` : ""}${rest}`);
+  said(`I read ${first}.${next}${rest}`);
 }
 
 /** Ask about another of the models. */
@@ -247,7 +248,10 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "c") clear();
   else if (event.key in content.samples) sample(event.key);
 });
-addEventListener("resize", changed);
+addEventListener("resize", () => {
+  layers.arrange();
+  changed();
+});
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
 
 /** The buttons of samples and models, which depend on what is in the page. */
@@ -276,6 +280,8 @@ function furnish() {
 furnish();
 choose(network);
 /** For the console, and for tests: the page's own functions. */
-globalThis.numnist = Object.freeze({ networks, drawing, sheet, prepare, probabilities, readPicture, current: () => now });
+globalThis.numnist = Object.freeze({
+  Network, networks, drawing, sheet, prepare, probabilities, readPicture, current: () => now,
+});
 const greeting = Object.keys(content.samples)[3];
 if (greeting && !calm.matches) sample(greeting);

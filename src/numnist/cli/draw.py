@@ -1,0 +1,80 @@
+"""`numnist draw`: a page on which one draws digits, and networks read them at once."""
+
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from numnist.cli.console import plain_console
+from numnist.cli.flags import Flags, parse, validate
+from numnist.cli.models import FILE, MODEL, find_model
+from numnist.errors import InputError
+from numnist.interop.page import MOST_MODELS, write_page
+from numnist.nn import Model, load_model
+from numnist.predict.pretrained import PREFIX
+
+SHIPPED = ["pretrained:cnn", "pretrained:cnn-best", "pretrained:small"]
+"""What is drawn for unless models are named."""
+
+
+class DrawFlags(Flags):
+    """Draw digits in the browser, and see what networks make of them while the pen still moves.
+
+    The page is one file that needs no network: copy it to a phone, or put it on any static host.
+
+    Examples: numnist draw; numnist draw my-run pretrained:record --out digits.html
+    """
+
+    models: Annotated[
+        CliPositionalArg[list[str]],
+        Field(description=MODEL, min_length=1, max_length=MOST_MODELS),
+    ] = SHIPPED
+    out: Annotated[
+        Path | None, Field(description="file to keep the page in; unless given, a temporary one")
+    ] = None
+    open: Annotated[bool, Field(description="open it in the browser")] = True
+    force: Annotated[bool, Field(description="replace an existing file")] = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    flags = validate(DrawFlags, parse(DrawFlags, "draw", arguments))
+    if flags.out is not None and flags.out.exists() and not flags.force:
+        raise InputError(f"{flags.out}: exists: choose another with --out, or --force to replace it")
+    models, names = _models(flags.models)
+    out = flags.out or Path(tempfile.mkdtemp(prefix="numnist-")) / "digits.html"
+    write_page(models, names, out)
+    shown = flags.open and webbrowser.open(out.resolve().as_uri())
+    plain_console().print(f"wrote {out}{'' if shown else ': open it in a browser'}", soft_wrap=True)
+    return 0
+
+
+def page_of(models: Sequence[str], out: Path) -> Path:
+    """Write the drawing page of the models of these names (see `find_model`); returns `out`.
+
+    Raises: InputError naming the model that cannot be found, read, or carried by the page; OSError when the
+            file cannot be written.
+    """
+    return write_page(*_models(models), out)
+
+
+def _models(models: Sequence[str]) -> tuple[list[Model], Sequence[str]]:
+    """The models of these names, and what the page calls them."""
+    if len(set(models)) < len(models):
+        raise InputError(f"MODELS: the same model twice: {', '.join(models)}")
+    paths = [find_model(name) for name in models]
+    short = [_short(name, path) for name, path in zip(models, paths, strict=True)]
+    # Two runs in different folders may have one name.
+    names = short if len(set(short)) == len(short) else models
+    return [load_model(path) for path in paths], names
+
+
+def _short(name: str, path: Path) -> str:
+    """What the page calls a model: the shipped one's name, the folder of a run, else the file's name."""
+    if name.startswith(PREFIX):
+        return name.removeprefix(PREFIX)
+    return path.absolute().parent.name if path.name == FILE else path.stem
