@@ -46,11 +46,20 @@ def run(arguments: Sequence[str]) -> int:
     if flags.out is not None and flags.out.exists() and not flags.force:
         raise InputError(f"{flags.out}: exists: choose another with --out, or --force to replace it")
     models, names = _models(flags.models)
-    out = flags.out or Path(tempfile.mkdtemp(prefix="numnist-")) / "digits.html"
-    write_page(models, names, out)
+    out = write_page(models, names, flags.out) if flags.out else _temporary(models, names)
     shown = flags.open and webbrowser.open(out.resolve().as_uri())
     plain_console().print(f"wrote {out}{'' if shown else ': open it in a browser'}", soft_wrap=True)
     return 0
+
+
+def _temporary(models: Sequence[Model], names: Sequence[str]) -> Path:
+    """The page in a folder of its own among the temporary ones, where nobody else can read it."""
+    folder = Path(tempfile.mkdtemp(prefix="numnist-"))
+    try:
+        return write_page(models, names, folder / "digits.html")
+    except BaseException:
+        folder.rmdir()
+        raise
 
 
 def page_of(models: Sequence[str], out: Path) -> Path:

@@ -47,7 +47,7 @@ def logits(page: Page, model: Model, images: Array) -> Array:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SHIPPED)))
 def test_a_thousand_digits_have_the_predictors_logits(page: Page, shipped: list[Model], number: int) -> None:
-    """Of the predictor that runs the ops: the engine, whose sums take short cuts, is up to 1.2e-4 from them."""
+    """Of the predictor that runs the ops: the engine, whose sums take short cuts, is 1e-4 from them."""
     check(page, shipped[number], f"numnist.networks[{number}]", synthetic_digits(1000, seed=7).images)
 
 

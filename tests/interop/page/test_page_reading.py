@@ -124,7 +124,7 @@ def test_images_in_mnists_form_stay_as_they_are(page: Page, tmp_path: Path) -> N
 
 
 def test_a_jpeg_is_turned_as_the_camera_says(page: Page, tmp_path: Path) -> None:
-    """Two decoders of JPEG need not agree in the last bit of every pixel: a few grey levels are allowed here."""
+    """Two decoders of JPEG need not agree in the last bit of every pixel: a few grey levels are allowed."""
     picture = Image.fromarray(np.rint(255 * (1 - typed("7"))).astype(np.uint8)).rotate(90, expand=True)
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn to the right

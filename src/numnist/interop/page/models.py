@@ -17,9 +17,9 @@ CARRIED = frozenset(LAYERS) - {"Sequential"}
 def described(model: Model, name: str) -> dict[str, Any]:
     """A model as JSON can hold it.
 
-    Each layer has its position ("3.1" for a nested one), its type, its hyperparameters, the shapes of a sample
-    before and behind it, and where in the weights its tensors lie, [start, end). The weights are float32,
-    little-endian, in base64.
+    Each layer has its position ("3.1" for a nested one), its type, its hyperparameters, the shapes of a
+    sample before and behind it, and where in the weights its tensors lie, [start, end). The weights are
+    float32, little-endian, in base64.
 
     Raises: InputError naming the model and the layer that the page cannot carry; or that its images are not
             bytes.
