@@ -281,7 +281,7 @@ furnish();
 choose(network);
 /** For the console, and for tests: the page's own functions. */
 globalThis.numnist = Object.freeze({
-  Network, networks, drawing, sheet, prepare, probabilities, readPicture, current: () => now,
+  Network, networks, drawing, sheet, prepare, probabilities, readPicture, update, current: () => now,
 });
 const greeting = Object.keys(content.samples)[3];
 if (greeting && !calm.matches) sample(greeting);

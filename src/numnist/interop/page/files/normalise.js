@@ -1,6 +1,6 @@
 // From any grey picture of something written to a digit in MNIST's form, exactly as `numnist predict` does it.
 // A port of numnist/data/ink.py, prepare.py and centre_digit of normalise.py.
-import { areaResize, blockMeans, border, crop, image, mapped, medianOfSorted, otsuOfSorted, padded, range, runningMaximum, sorted } from "./images.js";
+import { areaResize, blockMeans, border, crop, mapped, medianOfSorted, otsuOfSorted, padded, range, runningMaximum, sorted } from "./images.js";
 import { STROKE, grown, mainDigit, mask, withoutBorderMarks, withoutSpecks } from "./marks.js";
 import { inkIsLight, paper } from "./page_light.js";
 
@@ -56,7 +56,7 @@ export function findInk(grey) {
   const floor = Math.max(NOISES * noise, FAINTEST);
   for (let i = 0; i < contrast.data.length; i++) contrast.data[i] -= median;
 
-  const candidates = image(contrast.height, contrast.width, contrast.data.slice());
+  const candidates = mapped(contrast, (c) => c);
   let kept;
   for (let round = 0; round < 2; round++) { // what hangs on the border may be darker than ink
     const found = aboveOtsu(candidates, floor);

@@ -158,10 +158,11 @@ function weightedLeastSquares({ data, height, width }, weights) {
       v2 += wv * x * x;
     }
     const y = coordinate(i, height);
-    [w0, w1, w2, w3, w4].forEach((sum, m) => {
-      for (let n = 0; n < 5; n++) moments[m][n] += sum * y ** n;
-    });
-    POWERS.forEach(([m, n], k) => (b[k] += [v0, v1, v2][m] * y ** n));
+    const ofRow = [w0, w1, w2, w3, w4];
+    const powers = [1, y, y * y, y * y * y, y * y * y * y];
+    for (let m = 0; m < 5; m++) for (let n = 0; n < 5; n++) moments[m][n] += ofRow[m] * powers[n];
+    const ofValues = [v0, v1, v2];
+    for (let k = 0; k < b.length; k++) b[k] += ofValues[POWERS[k][0]] * powers[POWERS[k][1]];
   }
   const A = POWERS.map(([m, n]) => Float64Array.from(POWERS, ([k, l]) => moments[m + k][n + l]));
   return pseudoInverseTimes(A, b);
@@ -173,10 +174,10 @@ function weightedLeastSquares({ data, height, width }, weights) {
  */
 function pseudoInverseTimes(A, b) {
   const n = A.length;
-  const V = A.map((_, k) => A.map((__, l) => (k === l ? 1 : 0)));
+  const V = A.map((_, k) => Float64Array.from(A, (__, l) => (k === l ? 1 : 0)));
   const diagonal = () => A.reduce((sum, row, k) => sum + Math.abs(row[k]), 0);
   const beside = () => A.reduce((sum, row, k) => sum + row.reduce((s, v, l) => s + (k === l ? 0 : Math.abs(v)), 0), 0);
-  for (let sweep = 0; sweep < 20 && beside() > 1e-18 * diagonal(); sweep++) {
+  for (let sweep = 0; sweep < 20 && beside() > 1e-16 * diagonal(); sweep++) {
     for (let p = 0; p < n - 1; p++) {
       for (let q = p + 1; q < n; q++) {
         if (A[p][q] === 0) continue;
@@ -184,9 +185,9 @@ function pseudoInverseTimes(A, b) {
         const t = (τ < 0 ? -1 : 1) / (Math.abs(τ) + Math.sqrt(1 + τ * τ));
         const c = 1 / Math.sqrt(1 + t * t);
         const s = t * c;
-        for (let k = 0; k < n; k++) [A[k][p], A[k][q]] = [c * A[k][p] - s * A[k][q], s * A[k][p] + c * A[k][q]];
-        for (let k = 0; k < n; k++) [A[p][k], A[q][k]] = [c * A[p][k] - s * A[q][k], s * A[p][k] + c * A[q][k]];
-        for (let k = 0; k < n; k++) [V[k][p], V[k][q]] = [c * V[k][p] - s * V[k][q], s * V[k][p] + c * V[k][q]];
+        for (let k = 0; k < n; k++) rotate(A[k], p, A[k], q, c, s);
+        for (let k = 0; k < n; k++) rotate(A[p], k, A[q], k, c, s);
+        for (let k = 0; k < n; k++) rotate(V[k], p, V[k], q, c, s);
       }
     }
   }
@@ -199,4 +200,11 @@ function pseudoInverseTimes(A, b) {
     for (let k = 0; k < n; k++) result[k] += (V[k][e] * along) / A[e][e];
   }
   return result;
+}
+
+/** (u, v) = (c u - s v, s u + c v) for u = rows[k] and v = others[l]. */
+function rotate(rows, k, others, l, c, s) {
+  const [u, v] = [rows[k], others[l]];
+  rows[k] = c * u - s * v;
+  others[l] = s * u + c * v;
 }

@@ -1,0 +1,93 @@
+"""Measure the drawing page in headless Chromium: the time of a prediction, and the size of the file.
+
+    python benchmarks/page.py --json results/page.jsonl
+
+For each model a page of its own is written, opened in a window that is high enough for all layers, and a sample
+is drawn. Then, one after the other, the median of so many rounds of
+
+    forward     the network alone: from 28×28 bytes to logits
+    reading     from the drawn strokes to those bytes, as `numnist predict` reads them
+    heat        the heat map that is shown first
+    frame       all that happens while the pen moves: reading, forward, heat map, maps of all layers, drawing them
+
+The engine of V8 compiles a function once it has been called often, so a hundred rounds before are not counted.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from accuracy import append, commit, environment
+from playwright.sync_api import Page, sync_playwright
+
+from numnist.interop.page import write_page
+from numnist.nn import load_model
+from numnist.predict import pretrained
+
+MODELS = ("cnn-best", "cnn", "small", "record")
+
+WARMING, ROUNDS = 100, 200
+
+SAMPLE = "3"
+
+PARTS = {
+    "forward": "numnist.networks[0].logits(numnist.current().pixels)",
+    "reading": "numnist.prepare(numnist.sheet.read(numnist.drawing), numnist.networks[0].size)",
+    "heat": "numnist.networks[0].heat(3, numnist.networks[0].methods[0])",
+    "frame": "numnist.update()",
+}
+
+
+def median(page: Page, expression: str) -> float:
+    """Milliseconds that an expression takes."""
+    found: float = page.evaluate(
+        f"""([warming, rounds]) => {{
+            const times = [];
+            for (let i = 0; i < warming + rounds; i++) {{
+                const begin = performance.now();
+                {expression};
+                if (i >= warming) times.push(performance.now() - begin);
+            }}
+            return times.sort((a, b) => a - b)[rounds >> 1];
+        }}""",
+        [WARMING, ROUNDS],
+    )
+    return round(found, 3)
+
+
+def measured(page: Page, name: str, path: Path) -> dict[str, Any]:
+    """Size and times of one model's page."""
+    write_page([load_model(pretrained(f"pretrained:{name}"))], [name], path)
+    page.goto(path.as_uri())
+    page.get_by_role("button", name=f"Draw a {SAMPLE}").click()
+    times = {f"{part}_ms": median(page, expression) for part, expression in PARTS.items()}
+    return {"model": name, "bytes": path.stat().st_size, **times}
+
+
+def main() -> None:
+    """Measure the models that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--json", type=Path, help="file to append a row per model to")
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("page.py: there is no chromium here")
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name in arguments.models.split(","):
+            page = browser.new_page(viewport={"width": 1280, "height": 4000}, reduced_motion="reduce")
+            row = measured(page, name, Path(folder) / "page.html")
+            page.close()
+            print("  ".join(f"{key} {value}" for key, value in row.items()))
+            if arguments.json is not None:
+                circumstances = {"chromium": browser.version, "commit": commit(), "environment": environment()}
+                append(arguments.json, {**row, **circumstances})
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
