@@ -47,6 +47,7 @@ export class Bars {
     list.replaceChildren();
     this.rows = classes.map((name, k) => {
       const [fill, share] = [element("i", { class: "fill" }), element("span", { class: "share" })];
+      fill.style.background = CLASS_COLOURS[k % CLASS_COLOURS.length];
       const button = element("button", { type: "button", "aria-pressed": "false" },
         element("b", {}, name), element("span", { class: "track", "aria-hidden": "true" }, fill), share);
       button.addEventListener("click", () => choose(k));

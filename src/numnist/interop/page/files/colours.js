@@ -1,7 +1,8 @@
 // Colours of maps, as in numnist/view: viridis from small to large, purple for and orange against.
 
 const VIRIDIS = table(
-  "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725",
+  "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c " +
+    "1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725",
 );
 const FOR = [112, 66, 165];
 const AGAINST = [224, 123, 20];

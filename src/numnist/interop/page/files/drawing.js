@@ -37,16 +37,21 @@ export class Drawing {
     return this.entries.length > 0;
   }
 
-  /** Begin a stroke; on a sample or a picture it begins a new drawing. */
+  /** Whether the next stroke begins a new drawing: it does on a sample or a picture. */
+  get beginsAnew() {
+    return this.entries[this.entries.length - 1]?.kind !== "stroke";
+  }
+
   begin(width) {
-    const last = this.entries[this.entries.length - 1];
-    const stroke = { kind: "stroke", fresh: !last || last.kind !== "stroke", points: [], width };
+    const stroke = { kind: "stroke", fresh: this.beginsAnew, points: [], width };
     this.entries.push(stroke);
     return stroke;
   }
 
+  /** Show something instead of what is seen; returns its entry. */
   show(entry) {
     this.entries.push({ ...entry, fresh: true });
+    return this.entries[this.entries.length - 1];
   }
 
   clear() {

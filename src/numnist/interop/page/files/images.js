@@ -104,8 +104,8 @@ function resampled(x, rows, columns) {
   for (let i = 0; i < rows.length; i++) {
     const { first, shares } = rows[i];
     for (let k = 0; k < shares.length; k++) {
-      const share = shares[k];
-      for (let j = 0, to = i * width, from = (first + k) * width; j < width; j++) between[to++] += share * x.data[from++];
+      const [share, from, to] = [shares[k], (first + k) * width, i * width];
+      for (let j = 0; j < width; j++) between[to + j] += share * x.data[from + j];
     }
   }
   const y = image(rows.length, columns.length);
@@ -190,8 +190,8 @@ export function runningMaximum(x, half) {
   return transposed(maximumOfRows(transposed(maximumOfRows(x, half)), half));
 }
 
-/** The maximum over 2 half + 1 rows around each pixel, in three comparisons a pixel, however many rows: with the rows in
- * blocks of that number, a window is the end of one block and the beginning of the next.
+/** The maximum over 2 half + 1 rows around each pixel, in three comparisons a pixel, however many rows: with the rows
+ * in blocks of that number, a window is the end of one block and the beginning of the next.
  *
  * Source: van Herk 1992, A fast algorithm for local minimum and maximum filters on rectangular and octagonal kernels.
  */

@@ -87,7 +87,9 @@ function globalAvgPool2d({ input: [C, H, W] }) {
   };
 }
 
-/** y = weight (x - mean) / √(var + eps) + bias, per channel; with constant statistics dx = weight / √(var + eps) dy. */
+/** y = weight (x - mean) / √(var + eps) + bias per channel; the statistics are constants, so
+ * dx = weight / √(var + eps) dy.
+ */
 function batchNorm({ input, eps, weight, bias, running_mean: mean, running_var: variance }) {
   const y = new Float32Array(count(input));
   const dx = new Float32Array(y.length);

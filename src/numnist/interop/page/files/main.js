@@ -5,8 +5,8 @@ import { GRAD_CAM, Network, probabilities } from "./network.js";
 import { prepare } from "./normalise.js";
 import { Pad } from "./pad.js";
 import { pictureIn, readPicture } from "./pictures.js";
+import { Replay, placed } from "./replay.js";
 
-const DEMO_SECONDS = 1.6;
 const content = JSON.parse(document.getElementById("content").textContent);
 const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -14,6 +14,7 @@ const networks = content.models.map((description) => new Network(description));
 const { classes, size } = networks[0];
 const drawing = new Drawing();
 const sheet = new Sheet();
+const replay = new Replay();
 const turns = {}; // which sample of a digit comes next
 
 let network = networks[0];
@@ -21,10 +22,9 @@ let asked = null; // the class whose heat map is shown; null: the most probable
 let method = GRAD_CAM;
 let now = null; // what was found last: {pixels, leftOut, logits, shares, best}
 let frame = 0;
-let demo = 0;
 
 const pad = new Pad($("pad"), drawing, {
-  began: stopDemo,
+  began: () => (drawing.beginsAnew ? another() : undefined),
   changed: () => changed(),
   ended: () => settled(),
   said,
@@ -78,18 +78,20 @@ function show() {
   $("clear").disabled = drawing.isEmpty;
   $("save").disabled = drawing.isEmpty || drawing.picture !== undefined;
   $("digit").textContent = answer ? classes[answer.best] : "?";
-  $("sure").textContent = answer ? percent(answer.shares[answer.best]) : drawing.isEmpty ? "waiting for your digit" : "no ink found";
+  const none = drawing.isEmpty ? "waiting for your digit" : "no ink found";
+  $("sure").textContent = answer ? percent(answer.shares[answer.best]) : none;
   bars.show(answer?.shares ?? null, answer?.best, about);
   networks.forEach((each, i) => {
     const [best, share] = $("models").children[i].querySelectorAll("b, .share");
     const one = now?.answers[i];
     best.textContent = one ? classes[one.best] : "–";
+    best.classList.toggle("other", Boolean(one) && one.best !== answer.best);
     share.textContent = one ? percent(one.shares[one.best]) : "";
   });
   const heat = answer ? network.heat(about, method) : null;
   drawImage($("seen"), size, now?.pixels);
   drawImage($("heat"), size, now?.pixels, heat);
-  $("why").textContent = about === null ? "" : ` for ${classes[about]}`;
+  $("why").textContent = answer ? ` for ${classes[about]}` : "";
   course.draw();
   layers.show(Boolean(answer));
 }
@@ -121,73 +123,28 @@ function choose(chosen) {
   update();
 }
 
+/** What is drawn from here on is another digit. */
+function another() {
+  replay.stop();
+  asked = null;
+  course.columns = [];
+}
+
+/** Draw the next sample of a digit. */
 function sample(name) {
-  stopDemo();
   const choices = content.samples[name];
   turns[name] = ((turns[name] ?? -1) + 1) % choices.length;
-  const strokes = placed(choices[turns[name]]);
-  course.columns = [];
-  drawing.show({ kind: "sample", strokes });
+  another();
+  const entry = drawing.show({ kind: "sample", strokes: placed(choices[turns[name]], pad.width) });
   if (calm.matches) settled();
-  else replay(strokes);
-}
-
-/** A sample's strokes in the middle of the pad, as high as three quarters of it. */
-function placed(strokes) {
-  const all = strokes.flat();
-  const xs = all.filter((_, i) => i % 2 === 0);
-  const middle = (Math.min(...xs) + Math.max(...xs)) / 2;
-  return strokes.map((points) => ({
-    points: points.map((c, i) => (i % 2 ? 0.125 + 0.0075 * c : 0.5 + 0.0075 * (c - middle))),
-    width: pad.width,
-  }));
-}
-
-/** Draw the strokes before the reader's eyes. */
-function replay(strokes) {
-  const whole = strokes.map(({ points }) => points.slice());
-  const total = whole.reduce((sum, points) => sum + points.length / 2, 0);
-  const begin = performance.now();
-  const step = (time) => {
-    let left = Math.ceil((total * Math.max(time - begin, 0)) / (1000 * DEMO_SECONDS));
-    const finished = left >= total;
-    strokes.forEach((stroke, s) => {
-      const n = Math.min(Math.max(left, 0), whole[s].length / 2);
-      stroke.points = whole[s].slice(0, 2 * n);
-      left -= n;
-    });
-    const shown = strokes.filter(({ points }) => points.length);
-    Object.assign(drawing.entries[drawing.entries.length - 1], { strokes: shown.length ? shown : [] });
-    demo = finished ? 0 : requestAnimationFrame(step);
-    if (finished) settled();
-    else update();
-  };
-  const entry = drawing.entries[drawing.entries.length - 1];
-  finishDemo = () => {
-    strokes.forEach((stroke, s) => (stroke.points = whole[s]));
-    entry.strokes = strokes;
-  };
-  demo = requestAnimationFrame(step);
-}
-
-let finishDemo = () => {};
-
-/** The pen of a sample leaves the paper: what is left to be drawn is there at once. */
-function stopDemo() {
-  if (demo) {
-    cancelAnimationFrame(demo);
-    demo = 0;
-    finishDemo();
-  }
-  if (!pad.isDown) course.columns = drawing.seen[0]?.kind === "stroke" ? course.columns : [];
+  else replay.play(entry, (finished) => (finished ? settled() : update()));
 }
 
 async function load(file) {
   if (!file) return;
   try {
     const picture = await readPicture(file);
-    stopDemo();
-    course.columns = [];
+    another();
     drawing.show({ kind: "picture", ...picture });
     settled();
   } catch (error) {
@@ -196,16 +153,14 @@ async function load(file) {
 }
 
 function undo() {
-  stopDemo();
+  another();
   drawing.undo();
-  course.columns = [];
   settled();
 }
 
 function clear() {
-  stopDemo();
+  another();
   drawing.clear();
-  course.columns = [];
   settled();
 }
 
@@ -261,7 +216,7 @@ function furnish() {
     const button = element("button", { type: "button", "aria-label": `Draw a ${name}` }, thumbnail);
     const context = thumbnail.getContext("2d");
     const shown = new Drawing();
-    shown.show({ kind: "sample", strokes: placed(choices[0]) });
+    shown.show({ kind: "sample", strokes: placed(choices[0], pad.width) });
     context.fillStyle = context.strokeStyle = "#808080";
     shown.draw(context, 56);
     button.addEventListener("click", () => sample(name));

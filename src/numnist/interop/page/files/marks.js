@@ -81,8 +81,8 @@ export function grown({ data, height, width }) {
   for (let i = 0; i < height; i++) {
     for (let j = 0; j < width; j++) {
       if (!data[i * width + j]) continue;
-      const [left, right] = [Math.max(0, j - 1), Math.min(width, j + 2)];
-      for (let u = Math.max(0, i - 1); u < Math.min(height, i + 2); u++) result.fill(1, u * width + left, u * width + right);
+      const [left, right, bottom] = [Math.max(0, j - 1), Math.min(width, j + 2), Math.min(height, i + 2)];
+      for (let u = Math.max(0, i - 1); u < bottom; u++) result.fill(1, u * width + left, u * width + right);
     }
   }
   return { data: result, height, width };
@@ -123,7 +123,7 @@ export function withoutSpecks(of) {
 }
 
 /** The ink of the one digit in a picture: the largest connected stroke and what is near it, cropped; null where no ink
- * is strong enough. Returns {ink, top, left, left_out}: left_out is whether other strokes were left out.
+ * is strong enough. Returns {ink, leftOut}: leftOut is whether other strokes were left out.
  *
  * Near is what the gap between the two rectangles sets apart by at most half the larger side of the largest.
  */
@@ -155,5 +155,5 @@ export function mainDigit(ink) {
   for (let i = top; i < bottom; i++) {
     for (let j = left; j < right; j++) digit.data[(i - top) * digit.width + j - left] = belongs(i * ink.width + j);
   }
-  return { ink: digit, top, left, leftOut: chosen.includes(false) };
+  return { ink: digit, leftOut: chosen.includes(false) };
 }

@@ -1,6 +1,9 @@
 // From any grey picture of something written to a digit in MNIST's form, exactly as `numnist predict` does it.
 // A port of numnist/data/ink.py, prepare.py and centre_digit of normalise.py.
-import { areaResize, blockMeans, border, crop, mapped, medianOfSorted, otsuOfSorted, padded, range, runningMaximum, sorted } from "./images.js";
+import {
+  areaResize, blockMeans, border, crop, mapped, medianOfSorted, otsuOfSorted,
+  padded, range, runningMaximum, sorted,
+} from "./images.js";
 import { STROKE, grown, mainDigit, mask, withoutBorderMarks, withoutSpecks } from "./marks.js";
 import { inkIsLight, paper } from "./page_light.js";
 
@@ -25,7 +28,7 @@ export function prepare(grey, size) {
   return { pixels: centreDigit(thickened(found.ink), size), leftOut: found.leftOut };
 }
 
-/** The ink in a picture of dark ink on a light page or of light ink on a dark one, 0 to 255; null where there is none.
+/** The ink in a picture of dark ink on a light page, or of light ink on a dark one, 0 to 255; null where is none.
  *
  * g (255 - g where the ink is light) becomes the contrast c = (p - g) / max(p, 64) with the paper p, less the page's
  * median. The page is what lies below Otsu's threshold of c, or below 0.15; its median absolute deviation gives the
@@ -74,7 +77,8 @@ export function findInk(grey) {
   if (full <= LEAST_NOISES * noise) return null;
   const least = Math.max(NOISES * noise, full / 8);
   const near = grown(strokes).data;
-  return mapped(contrast, (c, i) => (near[i] ? 255 * Math.min(Math.max((c - least) / (full - least), 0), 1) : 0));
+  const share = (c) => Math.min(Math.max((c - least) / (full - least), 0), 1);
+  return mapped(contrast, (c, i) => (near[i] ? 255 * share(c) : 0));
 }
 
 /** How many of the sorted values are at most t. */

@@ -1,6 +1,8 @@
 // What a page looks like without its ink: which of dark and light is ink, and how the light falls.
 // A port of numnist/data/background.py.
-import { blockMeans, border, image, interpolated, mapped, otsuOfSorted, range, runningMaximum, sorted } from "./images.js";
+import {
+  blockMeans, border, image, interpolated, mapped, otsuOfSorted, range, runningMaximum, sorted,
+} from "./images.js";
 
 const VOTING_SIDE = 32;
 const SURFACE_SIDE = 64;
