@@ -2,15 +2,17 @@
 
     python benchmarks/page.py --json results/page.jsonl
 
-For each model a page of its own is written, opened in a window that is high enough for all layers, and a sample
-is drawn. Then, one after the other, the median of so many rounds of
+For each model a page of its own is written, opened in a window that is high enough for all layers, and a
+sample is drawn. Then, one after the other, the median of so many rounds of
 
     forward     the network alone: from 28×28 bytes to logits
     reading     from the drawn strokes to those bytes, as `numnist predict` reads them
     heat        the heat map that is shown first
-    frame       all that happens while the pen moves: reading, forward, heat map, maps of all layers, drawing them
+    frame       all that happens while the pen moves: reading, forward, heat map, and drawing all of it with
+                the maps of all layers
 
-The engine of V8 compiles a function once it has been called often, so a hundred rounds before are not counted.
+Between two rounds the page rests, as it does between two moves of a pen. V8 compiles a function once it has
+been called often, so a hundred rounds before are not counted.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accuracy import append, commit, environment
+from accuracy import commit
+from peers import PAUSE, append, circumstances, cores_busy
 from playwright.sync_api import Page, sync_playwright
 
 from numnist.interop.page import write_page
@@ -30,6 +33,9 @@ from numnist.predict import pretrained
 MODELS = ("cnn-best", "cnn", "small", "record")
 
 WARMING, ROUNDS = 100, 200
+
+REST = 15
+"""Milliseconds between two rounds."""
 
 SAMPLE = "3"
 
@@ -44,16 +50,18 @@ PARTS = {
 def median(page: Page, expression: str) -> float:
     """Milliseconds that an expression takes."""
     found: float = page.evaluate(
-        f"""([warming, rounds]) => {{
+        f"""async ([warming, rounds, rest]) => {{
             const times = [];
             for (let i = 0; i < warming + rounds; i++) {{
                 const begin = performance.now();
                 {expression};
-                if (i >= warming) times.push(performance.now() - begin);
+                if (i < warming) continue;
+                times.push(performance.now() - begin);
+                await new Promise((done) => setTimeout(done, rest));
             }}
             return times.sort((a, b) => a - b)[rounds >> 1];
         }}""",
-        [WARMING, ROUNDS],
+        [WARMING, ROUNDS, REST],
     )
     return round(found, 3)
 
@@ -69,23 +77,26 @@ def measured(page: Page, name: str, path: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure the models that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--json", type=Path, help="file to append a row per model to")
     arguments = parser.parse_args()
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("page.py: there is no chromium here")
+    code = commit()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name in arguments.models.split(","):
             page = browser.new_page(viewport={"width": 1280, "height": 4000}, reduced_motion="reduce")
+            elsewhere = [cores_busy(PAUSE)]
             row = measured(page, name, Path(folder) / "page.html")
             page.close()
+            elsewhere.append(cores_busy(PAUSE))
             print("  ".join(f"{key} {value}" for key, value in row.items()))
-            if arguments.json is not None:
-                circumstances = {"chromium": browser.version, "commit": commit(), "environment": environment()}
-                append(arguments.json, {**row, **circumstances})
+            append(arguments.json, {**row, **circumstances(code, elsewhere, {"chromium": browser.version})})
         browser.close()
 
 

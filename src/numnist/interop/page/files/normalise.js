@@ -32,8 +32,8 @@ export function prepare(grey, size) {
  *
  * g (255 - g where the ink is light) becomes the contrast c = (p - g) / max(p, 64) with the paper p, less the page's
  * median. The page is what lies below Otsu's threshold of c, or below 0.15; its median absolute deviation gives the
- * noise σ. The strokes are the upper class of a second Otsu threshold, among the c above max(3σ, 0.05), without specks
- * and what hangs on the border. In them and in the pixels next to them
+ * noise σ. The strokes are the upper class of a second Otsu threshold, among the c above max(3σ, 0.05), without
+ * specks and what hangs on the border. In them and in the pixels next to them
  *
  *     ink = 255 clip((c - l) / (s - l), 0, 1),   l = max(3σ, s/8), s the median of c in the strokes
  *
