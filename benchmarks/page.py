@@ -77,9 +77,7 @@ def measured(page: Page, name: str, path: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure the models that are named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--json", type=Path, help="file to append a row per model to")
     arguments = parser.parse_args()

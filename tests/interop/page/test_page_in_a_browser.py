@@ -162,6 +162,17 @@ def test_the_maps_of_the_layers_move_with_the_pen(page: Page) -> None:
     assert page.evaluate(maps) != seven
 
 
+def test_a_map_is_large_under_the_pointer(page: Page) -> None:
+    page.keyboard.press("7")
+    maps = page.locator("#layers canvas").nth(2)
+    maps.scroll_into_view_if_needed()
+    maps.hover(position={"x": 5, "y": 5})
+    expect(page.locator("#lens")).to_be_visible()
+    assert (page.locator("#lens p").text_content() or "").startswith("map 0: 0.00 to ")  # behind a ReLU
+    page.locator("h1").hover()
+    expect(page.locator("#lens")).to_be_hidden()
+
+
 LEGIBLE = ((7, "--ink", "--card"), (4.5, "--quiet", "--card"), (4.5, "--for", "--paper"),
            (4.5, "--against", "--paper"), (3, "--accent", "--card"))  # fmt: skip
 

@@ -22,7 +22,7 @@ FILES = files("numnist.interop.page") / "files"
 
 SCRIPTS = (
     "images.js", "marks.js", "page_light.js", "normalise.js", "products.js", "layers.js", "network.js",
-    "colours.js", "charts.js", "pictures.js", "drawing.js", "replay.js", "pad.js", "main.js",
+    "colours.js", "charts.js", "pictures.js", "drawing.js", "replay.js", "lens.js", "pad.js", "main.js",
 )  # fmt: skip
 """The ES modules in the order in which they build on each other; in the page they are one."""
 

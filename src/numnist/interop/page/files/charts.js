@@ -3,6 +3,7 @@ import { CLASS_COLOURS, paintInk, paintLarge, paintSigned } from "./colours.js";
 
 const MOST_MAPS = 64;
 const MOST_COLUMNS = 400; // of the history
+const MOST_COLUMNS_OF_BARS = 12; // beside each other on a phone
 
 /** What each kind of layer does, in a line. */
 const DOES = {
@@ -45,6 +46,7 @@ function themed(name) {
 export class Bars {
   constructor(list, classes, choose) {
     list.replaceChildren();
+    list.classList.toggle("many", classes.length > MOST_COLUMNS_OF_BARS);
     this.rows = classes.map((name, k) => {
       const [fill, share] = [element("i", { class: "fill" }), element("span", { class: "share" })];
       fill.style.background = CLASS_COLOURS[k % CLASS_COLOURS.length];
@@ -71,9 +73,10 @@ export class Bars {
 export function drawImage(canvas, [H, W], pixels, heat) {
   const context = canvas.getContext("2d");
   if (canvas.width !== W || canvas.height !== H) [canvas.width, canvas.height] = [W, H];
+  canvas.style.aspectRatio = `${W} / ${H}`;
   context.clearRect(0, 0, W, H);
   if (!pixels) return;
-  const layer = new OffscreenCanvas(W, H);
+  const layer = element("canvas", { width: W, height: H });
   const own = layer.getContext("2d");
   const colours = own.createImageData(W, H);
   paintInk(pixels, themed("--ink"), colours.data);
@@ -141,8 +144,8 @@ function sized(canvas) {
 
 /** The layers of a network, a card for each; only those on the screen are drawn. */
 export class Layers {
-  constructor(list, network) {
-    this.network = network;
+  constructor(list, network, lens) {
+    Object.assign(this, { network, lens });
     this.cards = network.layers.map((layer, i) => this.card(layer, i === network.layers.length - 1));
     list.replaceChildren(...this.cards.map(({ item }) => item));
     this.arrange();
@@ -153,10 +156,14 @@ export class Layers {
         if (isIntersecting) this.draw(card);
       }
     }, { rootMargin: "100px" });
-    for (const { canvas } of this.cards) this.watch.observe(canvas);
+    for (const card of this.cards) {
+      this.watch.observe(card.canvas);
+      if (card.many) lens.follow(card);
+    }
   }
 
   leave() {
+    this.lens.leave();
     this.watch.disconnect();
   }
 
@@ -197,6 +204,8 @@ export class Layers {
   show(hasImage) {
     this.hasImage = hasImage;
     for (const card of this.cards) if (card.visible) this.draw(card);
+    if (hasImage) this.lens.draw();
+    else this.lens.leave();
   }
 
   draw(card) {

@@ -2,6 +2,7 @@
 import { Bars, Course, Layers, drawImage, element, percent } from "./charts.js";
 import { Drawing, Sheet } from "./drawing.js";
 import { GRAD_CAM, Network, probabilities } from "./network.js";
+import { Lens } from "./lens.js";
 import { prepare } from "./normalise.js";
 import { Pad } from "./pad.js";
 import { pictureIn, readPicture } from "./pictures.js";
@@ -15,6 +16,7 @@ const { classes, size } = networks[0];
 const drawing = new Drawing();
 const sheet = new Sheet();
 const replay = new Replay();
+const lens = new Lens($("lens"));
 const turns = {}; // which sample of a digit comes next
 
 let network = networks[0];
@@ -117,7 +119,7 @@ function choose(chosen) {
   if (!network.methods.includes(method)) method = network.methods[0];
   $("method").replaceChildren(...network.methods.map((name) => new Option(name, name, false, name === method)));
   layers?.leave();
-  layers = new Layers($("layers"), network);
+  layers = new Layers($("layers"), network, lens);
   course.columns = [];
   if (now) network.logits(now.pixels);
   update();

@@ -14,9 +14,11 @@ const LEAST_CONTRAST = 32;
  */
 export async function readPicture(file) {
   const options = { imageOrientation: "from-image", colorSpaceConversion: "none" };
-  const bitmap = await createImageBitmap(file, options).catch(() => {
-    throw new Error("This is no picture that the browser can read: try PNG or JPEG.");
-  });
+  const bitmap = await createImageBitmap(file, options)
+    .catch(() => createImageBitmap(file)) // of browsers that do not know the options
+    .catch(() => {
+      throw new Error("This is no picture that the browser can read: try PNG or JPEG.");
+    });
   const { width, height } = bitmap;
   if (Math.min(width, height) < SMALLEST_SIDE) {
     throw new Error(`A picture of ${width}×${height} pixels holds no digit.`);
