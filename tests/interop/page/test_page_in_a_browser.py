@@ -54,7 +54,7 @@ def test_strokes_are_recognised_while_they_are_drawn(page: Page) -> None:
         assert best.locator("b").text_content() == digit
         assert float((best.locator(".share").text_content() or "").removesuffix(" %")) > 50
         page.locator("#clear").click()
-        assert (text(page, "digit"), text(page, "status")) == ("?", "")
+        assert (text(page, "digit"), text(page, "status")) == ("?", "The pad is empty.")
 
 
 def test_the_answer_comes_before_the_pen_is_lifted(page: Page) -> None:

@@ -1,14 +1,15 @@
 """The page's own forward and backward pass against NumPy's."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from tests.engine.layers import Description
 from tests.engine.networks import CLASSES, networks
 from tests.interop.page.conftest import SHIPPED, run_logits
@@ -20,6 +21,15 @@ from numnist.nn import ARCHITECTURES, Model, Preprocess, Reference, build, load_
 from numnist.predict import Predictor, pretrained
 from numnist.train import Stream, generator
 from numnist.view.saliency import grad_cam, gradient
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, written: Path) -> Iterator[Page]:
+    """One page for all of these tests: they leave nothing on it that another would see."""
+    opened = browser.new_page()
+    opened.goto(written.as_uri())
+    yield opened
+    opened.close()
+
 
 MAKE = "globalThis.made = new numnist.Network(JSON.parse(text))"
 
@@ -112,7 +122,7 @@ def test_every_layer_that_a_description_may_hold(page: Page) -> None:
     np.testing.assert_allclose(logits(page, model, images), expected, atol=1e-5, rtol=1e-5)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(network=networks(), seed=st.integers(0, 2**32 - 1))
 def test_any_network(page: Page, network: tuple[list[Description], tuple[int, int]], seed: int) -> None:
     layers, size = network

@@ -103,7 +103,7 @@ function settled() {
   cancelAnimationFrame(frame);
   update();
   const answer = now?.answers[networks.indexOf(network)];
-  if (drawing.isEmpty) return said("");
+  if (drawing.isEmpty) return said("The pad is empty.");
   if (!answer) return said("No ink found: draw darker, or larger.");
   const order = answer.shares.map((_, k) => k).sort((a, b) => answer.shares[b] - answer.shares[a]);
   const [first, second] = order.map((k) => `${classes[k]}, ${percent(answer.shares[k])}`);
