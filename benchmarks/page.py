@@ -3,7 +3,7 @@
     python benchmarks/page.py --json results/page.jsonl
 
 For each model a page of its own is written, opened in a window that is high enough for all layers, and a
-sample is drawn. Then, one after the other, the median of so many rounds of
+sample is drawn. Then, one after the other,
 
     forward     the network alone: from 28×28 bytes to logits
     reading     from the drawn strokes to those bytes, as `numnist predict` reads them
@@ -11,8 +11,9 @@ sample is drawn. Then, one after the other, the median of so many rounds of
     frame       all that happens while the pen moves: reading, forward, heat map, and drawing all of it with
                 the maps of all layers
 
-Between two rounds the page rests, as it does between two moves of a pen. V8 compiles a function once it has
-been called often, so a hundred rounds before are not counted.
+In milliseconds of the main thread's processor time, the mean of a hundred rounds: a clock would also count
+what others do on the same cores meanwhile. V8 compiles a function once it has been called often, so a hundred
+rounds before are not counted.
 """
 
 import argparse
@@ -32,10 +33,7 @@ from numnist.predict import pretrained
 
 MODELS = ("cnn-best", "cnn", "small", "record")
 
-WARMING, ROUNDS = 100, 200
-
-REST = 15
-"""Milliseconds between two rounds."""
+ROUNDS = 100
 
 SAMPLE = "3"
 
@@ -47,23 +45,20 @@ PARTS = {
 }
 
 
-def median(page: Page, expression: str) -> float:
-    """Milliseconds that an expression takes."""
-    found: float = page.evaluate(
-        f"""async ([warming, rounds, rest]) => {{
-            const times = [];
-            for (let i = 0; i < warming + rounds; i++) {{
-                const begin = performance.now();
-                {expression};
-                if (i < warming) continue;
-                times.push(performance.now() - begin);
-                await new Promise((done) => setTimeout(done, rest));
-            }}
-            return times.sort((a, b) => a - b)[rounds >> 1];
-        }}""",
-        [WARMING, ROUNDS, REST],
-    )
-    return round(found, 3)
+def processor_time(page: Page, expression: str) -> float:
+    """Milliseconds of processor time that an expression takes."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def seconds() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "ThreadTime"))
+
+    loop = f"(rounds) => {{ for (let i = 0; i < rounds; i++) {expression}; }}"
+    page.evaluate(loop, ROUNDS)
+    begin = seconds()
+    page.evaluate(loop, ROUNDS)
+    return round(1000 * (seconds() - begin) / ROUNDS, 3)
 
 
 def measured(page: Page, name: str, path: Path) -> dict[str, Any]:
@@ -71,7 +66,7 @@ def measured(page: Page, name: str, path: Path) -> dict[str, Any]:
     write_page([load_model(pretrained(f"pretrained:{name}"))], [name], path)
     page.goto(path.as_uri())
     page.get_by_role("button", name=f"Draw a {SAMPLE}").click()
-    times = {f"{part}_ms": median(page, expression) for part, expression in PARTS.items()}
+    times = {f"{part}_ms": processor_time(page, expression) for part, expression in PARTS.items()}
     return {"model": name, "bytes": path.stat().st_size, **times}
 
 

@@ -22,6 +22,7 @@ from numnist.predict import Predictor, pretrained
 from numnist.train import Stream, generator
 from numnist.view.saliency import grad_cam, gradient
 
+
 @pytest.fixture(scope="module")
 def page(browser: Browser, written: Path) -> Iterator[Page]:
     """One page for all of these tests: they leave nothing on it that another would see."""

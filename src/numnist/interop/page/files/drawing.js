@@ -2,8 +2,8 @@
 import { image } from "./images.js";
 
 /** Side of the square picture that the network's reader is given, and the white margin in it, in pixels. */
-export const SIDE = 140;
-const MARGIN = 9;
+export const SIDE = 112;
+const MARGIN = 8;
 
 /** A history of entries. Each is {kind, fresh, ...}; what is seen are those since the last one that is `fresh`.
  *

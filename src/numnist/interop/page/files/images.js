@@ -190,6 +190,22 @@ export function runningMaximum(x, half) {
   return transposed(maximumOfRows(transposed(maximumOfRows(x, half)), half));
 }
 
+/** The maximum over a window of 2 half + 1 rows and columns, and of that the minimum over such a window.
+ *
+ * A minimum is the maximum of what is negated; the columns are done together, in the image turned on its side.
+ * Source: J. Serra 1982, Image Analysis and Mathematical Morphology.
+ */
+export function closing(x, half) {
+  const columns = negated(maximumOfRows(transposed(maximumOfRows(x, half)), half));
+  return negated(maximumOfRows(transposed(maximumOfRows(columns, half)), half));
+}
+
+/** The image itself, with every value negated. */
+function negated(x) {
+  for (let i = 0; i < x.data.length; i++) x.data[i] = -x.data[i];
+  return x;
+}
+
 /** The maximum over 2 half + 1 rows around each pixel, in three comparisons a pixel, however many rows: with the rows
  * in blocks of that number, a window is the end of one block and the beginning of the next.
  *

@@ -1,8 +1,6 @@
 // What a page looks like without its ink: which of dark and light is ink, and how the light falls.
 // A port of numnist/data/background.py.
-import {
-  blockMeans, border, image, interpolated, mapped, otsuOfSorted, range, runningMaximum, sorted,
-} from "./images.js";
+import { blockMeans, border, closing, image, interpolated, mapped, otsuOfSorted, range, sorted } from "./images.js";
 
 const VOTING_SIDE = 32;
 const SURFACE_SIDE = 64;
@@ -90,12 +88,6 @@ export function paper(picture) {
     closed.data[i] = Math.min(v, closedFlat.data[i] * surface.data[i]);
   });
   return mapped(interpolated(closed, picture.height, picture.width), (v) => Math.max(v, DARKEST_PAPER));
-}
-
-/** The maximum over a window, and of that the minimum over a window. Source: Serra 1982. */
-function closing(x, half) {
-  const negative = (y) => mapped(y, (v) => -v);
-  return negative(runningMaximum(negative(runningMaximum(x, half)), half));
 }
 
 /** s = a + bx + cy + dx² + exy + fy², both coordinates from -1 to 1, by iteratively reweighted least squares, ten
