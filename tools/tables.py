@@ -85,6 +85,20 @@ def ways_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def page_table() -> str:
+    """The drawing page of each model: how large it is, and how long a prediction takes in the browser."""
+    headings = ("model", "size of the page", "forward", "reading", "frame")
+    lines = [
+        [
+            f"`{row['model']}`",
+            f"{row['bytes'] / 1e6:.2f} MB",
+            *(f"{row[f'{part}_ms']:.1f} ms" for part in ("forward", "reading", "frame")),
+        ]
+        for row in newest("page", "model")
+    ]
+    return markdown(headings, lines)
+
+
 PEERS = ("torch_eager", "torch_channels_last", "torch_compile")
 
 
@@ -237,6 +251,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kills": torture_tables.kills_table,
     "memory": memory_table,
     "mutants": torture_tables.mutants_table,
+    "page": page_table,
     "scaling": scaling_table,
     "sklearn": interop_tables.sklearn_table,
     "synthetic": synthetic_table,

@@ -85,7 +85,7 @@ def test_a_file_that_is_there_stays_unless_forced(
         (["none", "--to", "onnx", "--out", "a.onnx"], "none: no such model: expected"),
         (
             ["first", "--to", "tensorrt", "--out", "a.onnx"],
-            "--to: expected 'onnx' or 'python', got 'tensorrt'",
+            "--to: expected 'onnx', 'python' or 'page', got 'tensorrt'",
         ),
         (["first", "--to", "onnx"], "--out: is needed and missing"),
         (["first", "--out", "a.onnx"], "--to: is needed and missing"),
@@ -131,3 +131,16 @@ def test_a_layer_that_a_door_cannot_carry_is_named(
             "own.safetensors: layer 0.1 (Square): "
         )
     assert not written(workplace)
+
+
+def test_to_page(numnist: "Numnist", workplace: Path) -> None:
+    models = ("pretrained:cnn", "pretrained:small")
+    ended = numnist("export", *models, "--to", "page", "--out", "digits.html")
+    assert (ended.status, ended.out, ended.err) == (0, "wrote digits.html\n", "")
+    page = Path("digits.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert '"cnn"' in page
+    assert '"small"' in page
+    numnist("export", *models, "--to", "page", "--out", "digits.html").refused("--force overwrites it")
+    numnist("export", models[0], models[0], "--to", "page", "--out", "b.html").refused("the same model twice")
+    assert not Path("b.html").exists()

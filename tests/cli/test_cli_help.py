@@ -8,6 +8,7 @@ import pytest
 
 from numnist import __version__
 from numnist.cli import COMMANDS
+from numnist.cli.study import ACTIONS
 from numnist.optim import OPTIMIZERS, SCHEDULES
 from numnist.train import Config, recipe_words
 
@@ -34,12 +35,16 @@ def test_the_version(numnist: "Numnist", word: str) -> None:
     assert numnist(word).out == f"numnist {__version__}\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+LINES = [name for name in COMMANDS if name != "study"] + [f"study {action}" for action in ACTIONS]
+"""What has flags of its own."""
+
+
+@pytest.mark.parametrize("command", LINES)
 def test_every_command_has_a_help_without_pythons_words(
     numnist: "Numnist", command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    text = numnist.help(command)
+    text = numnist.help(*command.split())
     assert text.startswith(f"usage: numnist {command} ")
     assert max(len(line) for line in text.splitlines()) <= 105
     for word in ("\0", "None", "False", "tuple", "Path", "str\n", "==", "default: )"):

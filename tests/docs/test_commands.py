@@ -53,8 +53,10 @@ def draw(path: str, text: str) -> None:
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with all that the commands name, and no network."""
+    """A folder with all that the commands name, no network and no browser."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(url))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     digits = synthetic_dataset(300, 60)
     assert digits.train is not None
     assert digits.test is not None

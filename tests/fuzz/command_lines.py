@@ -9,6 +9,7 @@ from tests.fuzz.door import FOLDER, FindingError
 
 from numnist import cli
 from numnist.cli.data import DataCommandFlags
+from numnist.cli.draw import DrawFlags
 from numnist.cli.flags import parse, validate
 from numnist.cli.train_flags import TrainFlags, TrainOptions
 from numnist.train import resolve
@@ -24,8 +25,8 @@ def check_complaints(status: int, words: str) -> None:
 
 
 def command_line(content: bytes) -> None:
-    """Arguments between zero bytes. Nothing is trained, downloaded or written: `train` and `data` stop behind
-    their flags, and no argument names another folder.
+    """Arguments between zero bytes. Nothing is trained, downloaded, written or opened: `train`, `data` and
+    `draw` stop behind their flags, and no argument names another folder.
     """
     text = content.decode("utf-8", "replace").replace("/", "_").replace("..", "__")
     arguments = text.split("\0")[:12]
@@ -42,6 +43,8 @@ def command_line(content: bytes) -> None:
                     resolve(given, options.get("recipe"), options.get("config") and Path(options["config"]))
                 elif arguments[0] == "data":
                     validate(DataCommandFlags, parse(DataCommandFlags, "data", arguments[1:]))
+                elif arguments[0] == "draw":
+                    validate(DrawFlags, parse(DrawFlags, "draw", arguments[1:]))
                 else:
                     status = cli.main(arguments)
                     if status not in (0, 1, 2):
@@ -63,6 +66,7 @@ def command_line_seeds() -> list[bytes]:
         "view filters nothing --out x.svg",
         "summary mlp:30,10 --image-size 8,8",
         "report nothing other --out x.html",
+        "draw pretrained:cnn nothing --out x.html --no-open",
         "data --export x --format png --limit 3",
         "--help",
         "--version",

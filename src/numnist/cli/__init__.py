@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a network, test it, save it",
     "evaluate": "test a saved model",
     "predict": "read the digits in pictures",
+    "draw": "draw digits in the browser, read while the pen moves",
     "report": "write a page about runs: curves, mistakes, filters, where the time went",
     "view": "draw what a network has learned",
     "export": "write a model for other software: ONNX, or Python with NumPy alone",

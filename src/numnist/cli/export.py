@@ -8,19 +8,21 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from numnist.cli.console import plain_console
+from numnist.cli.draw import names_of
 from numnist.cli.flags import Flags, parse, validate
 from numnist.cli.models import MODEL, open_model
 from numnist.errors import InputError
+from numnist.interop.page import MOST_MODELS, write_page
 from numnist.nn import Model
 
-To = Literal["onnx", "python"]
+To = Literal["onnx", "python", "page"]
 
 
 class ExportFlags(Flags):
-    """Write a model for other software: an ONNX file, or a Python file that needs NumPy alone.
+    """Write a model for elsewhere: an ONNX file, a Python file that needs NumPy alone, a page to draw on.
 
     Examples: numnist export pretrained:cnn --to onnx --out model.onnx; numnist export my-run --to python
-    --out digit.py
+    --out digit.py; numnist export my-run pretrained:cnn --to page --out digits.html
     """
 
     model: Annotated[
@@ -30,10 +32,11 @@ class ExportFlags(Flags):
     to: Annotated[
         To,
         Field(
-            description="onnx: an ONNX file; python: a Python file, and an .npz of the same name beside it"
+            description="onnx: an ONNX file; python: a Python file, and an .npz of the same name beside it; "
+            "page: an HTML file on which one draws digits, and one or more models read them"
         ),
     ]
-    out: Annotated[Path, Field(description="file to write; its name ends in .onnx or .py")]
+    out: Annotated[Path, Field(description="file to write; its name ends in .onnx, .py or .html")]
     preprocess: Annotated[
         bool, Field(description="onnx: have scaling inside; the images are then grey values, (N, H, W)")
     ] = False
@@ -109,9 +112,14 @@ def _to_python(models: Sequence[Model], flags: ExportFlags) -> None:
     write_python(models[0], flags.out)
 
 
-# A door more, as the drawing page is one, is a word in `To` and an entry here.
+def _to_page(models: Sequence[Model], flags: ExportFlags) -> None:
+    write_page(models, names_of(flags.model), flags.out)
+
+
+# A door more is a word in `To` and an entry here.
 DOORS: dict[To, Door] = {
     "onnx": Door((".onnx",), 1, frozenset({"preprocess", "softmax"}), _to_onnx),
     "python": Door((".py", ".npz"), 1, frozenset(), _to_python),
+    "page": Door((".html",), MOST_MODELS, frozenset(), _to_page),
 }
 assert set(DOORS) == set(get_args(To))
