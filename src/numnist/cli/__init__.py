@@ -16,7 +16,7 @@ COMMANDS = {
     "draw": "draw digits in the browser, read while the pen moves",
     "report": "write a page about runs: curves, mistakes, filters, where the time went",
     "view": "draw what a network has learned",
-    "export": "write a model for other software: ONNX, or Python with NumPy alone",
+    "export": "write a model for other software: ONNX, Python with NumPy alone, a page to draw on",
     "summary": "show the layers of a model, their shapes and what they cost",
     "study": "run experiments of many runs, and say what they show",
     "search": "look for better settings",
