@@ -78,7 +78,7 @@ def to_onnx(model: Model, preprocess: bool = False, softmax: bool = False) -> on
         _preprocess(graph, model)
     else:
         given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 1, H, W])
-    for position, layer in layers_in_evaluation(model):
+    for position, layer in layers_in_evaluation(model, "ONNX"):
         _layer(graph, position, layer)
     output = LOGITS
     graph.rename_last(output)
@@ -142,9 +142,10 @@ def _preprocess(graph: _Graph, model: Model) -> None:
 
 
 def _layer(graph: _Graph, position: str, layer: Layer) -> None:
-    """The nodes of one layer, of the type that `layer` has and not of one derived from it."""
+    """The nodes of one layer."""
     arrays: dict[str, Array] = {
-        f"{position}.{name}": (layer.parameters | layer.buffers)[name] for name in ARRAYS.get(type(layer), ())
+        f"{position}.{name}": (layer.parameters | layer.buffers)[name].astype(np.float32)
+        for name in ARRAYS.get(type(layer), ())
     }
     match layer:
         case Linear():
@@ -153,7 +154,7 @@ def _layer(graph: _Graph, position: str, layer: Layer) -> None:
             size, strides, pads = [layer.kernel_size] * 2, [layer.stride] * 2, [layer.zeros] * 4
             graph.add("Conv", position, arrays, kernel_shape=size, strides=strides, pads=pads)
         case BatchNorm():
-            graph.add("BatchNormalization", position, arrays, epsilon=layer.eps)
+            graph.add("BatchNormalization", position, arrays, epsilon=float(layer.eps))
         case MaxPool2d() | AvgPool2d():
             kind = "MaxPool" if isinstance(layer, MaxPool2d) else "AveragePool"
             strides = [layer.stride or layer.size] * 2
@@ -166,7 +167,7 @@ def _layer(graph: _Graph, position: str, layer: Layer) -> None:
         case ReLU() | Sigmoid() | Tanh():
             graph.add("Relu" if isinstance(layer, ReLU) else type(layer).__name__, position)
         case LeakyReLU():
-            graph.add("LeakyRelu", position, alpha=layer.slope)
+            graph.add("LeakyRelu", position, alpha=float(layer.slope))
         case Softmax() | LogSoftmax():
             graph.add(type(layer).__name__, position, axis=-1)
         case _:

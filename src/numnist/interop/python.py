@@ -1,6 +1,8 @@
 """Models as a Python file that needs NumPy alone: for robots, kiosks and textbooks."""
 
+import errno
 import io
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,10 +54,13 @@ def write_python(model: Model, path: Path) -> None:
     """Write what `to_python` makes of a model to `path`, and the weights beside it, with the suffix .npz.
 
     Raises: ValueError as there, or where `path` has another suffix than .py; OSError when a file cannot be
-            written; older files of these names are then untouched.
+            written.
     """
     if path.suffix != ".py":
         raise ValueError(f"expected a file ending in .py, got {path}")
+    for each in (path, path.with_suffix(".npz")):  # or a program would be left with another one's weights
+        if each.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(each))
     text, arrays = to_python(model), io.BytesIO()
     np.savez(arrays, allow_pickle=False, **dict(model.named_arrays()))
     write_atomic(path.with_suffix(".npz"), arrays.getvalue())
@@ -72,7 +77,7 @@ def to_python(model: Model) -> str:
     """
     needed = {"softmax"}
     lines: list[str] = []
-    for position, layer in layers_in_evaluation(model):
+    for position, layer in layers_in_evaluation(model, "the Python file"):
         name, call = _call(position, layer)
         together = f"{name}({lines[-1]})" if lines and type(layer) in PLAIN else ""
         if together and WEIGHTED.match(lines[-1]) and len(LINE.format(together)) <= WIDTH:

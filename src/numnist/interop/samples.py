@@ -36,7 +36,8 @@ def flat(X: Any) -> tuple[Any, Size | None]:
     if X.ndim != 3:
         return X, None
     images = np.asarray(X)
-    return images.reshape(len(images), -1), (images.shape[1], images.shape[2])
+    n, H, W = images.shape
+    return images.reshape(n, H * W), (H, W)
 
 
 def image_size(wanted: Any, given: Size | None, features: int) -> Size:
@@ -49,7 +50,7 @@ def image_size(wanted: Any, given: Size | None, features: int) -> Size:
     if wanted is None:
         side = isqrt(features)
         return given or ((side, side) if side * side == features else (1, features))
-    size = tuple(wanted) if isinstance(wanted, Sequence) else wanted
+    size = tuple(wanted) if isinstance(wanted, Sequence | np.ndarray) else wanted
     if size != given and (given is not None or not _is_size(size, features)):
         expected = f"two numbers whose product is {features}" if given is None else str(given)
         raise ValueError(f"image_shape: expected {expected}, as X has it, got {wanted!r}")

@@ -1,7 +1,8 @@
 """numnist as a scikit-learn classifier. Needs the extra `sklearn`."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from threading import Lock
@@ -115,16 +116,19 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Shapes: X (N, F) or (N, H, W); y (N,); sample_weight (N,) or None.
         """
         goes_on = self.warm_start and hasattr(self, "model_")
-        samples = self._samples(X, y, sample_weight, reset=not goes_on)
-        classes = np.unique(samples.y)
-        if goes_on and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"warm_start: expected the classes {self.classes_}, got {classes}")
-        samples = samples.counted()
-        if not goes_on:
-            self._begin(samples, classes)
-        self._optimizer_state = None
-        self._train(self._config(), samples)
-        self._optimizer_state = None  # what `partial_fit` begins with
+        with self._or_as_before():
+            samples = self._samples(X, y, sample_weight, reset=not goes_on)
+            classes = np.unique(samples.y)
+            if goes_on and not np.array_equal(classes, self.classes_):
+                raise ValueError(f"warm_start: expected the classes {self.classes_}, got {classes}")
+            if goes_on and self.model != self._made_from:
+                raise ValueError(f"warm_start: expected the model {self._made_from!r}, got {self.model!r}")
+            samples = samples.counted()
+            if not goes_on:
+                self._begin(samples, classes)
+            self._optimizer_state = None
+            self._train(self._config(), samples)
+            self._optimizer_state = None  # what `partial_fit` begins with
         return self
 
     def partial_fit(
@@ -141,14 +145,33 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         known = self.classes_ if classes is None else np.unique(classes)
         if not first and not np.array_equal(known, self.classes_):
             raise ValueError(f"classes: expected those of before, {self.classes_}, got {known}")
-        samples = self._samples(X, y, sample_weight, reset=first)
-        if not np.isin(samples.y, known).all():
-            raise ValueError(f"y: expected labels among {known}, got {np.setdiff1d(samples.y, known)}")
-        samples = samples.counted()
-        if first:
-            self._begin(samples, known)
-        self._train(self._config(epochs=1, schedule="constant"), samples)
+        with self._or_as_before():
+            samples = self._samples(X, y, sample_weight, reset=first)
+            if not np.isin(samples.y, known).all():
+                raise ValueError(f"y: expected labels among {known}, got {np.setdiff1d(samples.y, known)}")
+            samples = samples.counted()
+            if first:
+                self._begin(samples, known)
+            self._train(self._config(epochs=1, schedule="constant"), samples)
         return self
+
+    @contextmanager
+    def _or_as_before(self) -> Iterator[None]:
+        """Where something is wrong, leave the estimator as it was: fitted as before, or not at all."""
+        before = dict(vars(self))
+        model, losses = before.get("model_"), list(before.get("loss_curve_", ()))
+        weights = None if model is None else (model.parameters.copy(), model.buffers.copy())
+        try:
+            yield
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if model is not None and weights is not None:
+                model.parameters[...], model.buffers[...] = weights
+                model.mark_changed()
+                setattr(self, "loss_curve_", losses)  # noqa: B010 -- it is declared where a model begins
+                self._optimizer_state = None
+            raise
 
     def predict(self, X: Any) -> Array:
         """The most probable label of each sample. Shapes: X as in `fit` -> (N,)."""
@@ -181,7 +204,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         seen = self.model_.preprocess.image_size
         if size is not None and size != seen:
             raise ValueError(f"X: expected images of shape {seen}, got {size}")
-        return X.reshape(-1, *seen)
+        return X.reshape(len(X), *seen)
 
     def _begin(self, samples: Samples, classes: Array) -> None:
         """Make a model with fresh weights for such X and classes."""
@@ -196,7 +219,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             self.model_: Model = new_model(config, preprocess, network)
         except ValueError as error:
             raise ValueError(f"model: {error}") from error
-        self.classes_ = classes
+        self.classes_, self._made_from = classes, self.model
         self.loss_curve_: list[float] = []
         self._seed, self._calls = seed, 0
         self._optimizer_state = None
@@ -214,7 +237,10 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """Train the model with these settings, from where `_optimizer_state` is if there is one."""
         images = self._as_images(samples.X, samples.size)
         labels = np.searchsorted(self.classes_, samples.y)
-        weights = None if samples.weights is None else samples.weights / samples.weights.mean()
+        weights = samples.weights
+        if weights is not None:
+            weights = weights / weights.max()  # their sum may be too large a number
+            weights = weights / weights.mean()
         n = len(images)
         size = min(config.batch_size, n)
         if problem := last_batch_problem(self.model_, n, size):

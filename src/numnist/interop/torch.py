@@ -4,7 +4,8 @@ The other way there is nothing to do: what `nn.save_model` writes loads into the
 `torch.nn.Sequential` as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ COUNTER = "num_batches_tracked"
 """What PyTorch's BatchNorm counts besides; it changes nothing as long as `momentum` is a number."""
 
 
-def load_state(model: Model, state: Path | Mapping[str, Any]) -> None:
+def load_state(model: Model, state: str | Path | Mapping[str, Any]) -> None:
     """Give a model the weights and running statistics of a `torch.nn.Sequential` with the same layers.
 
     A name is the place of a layer and PyTorch's name in it ("0.weight", "3.1.running_mean"), as in ours;
-    `num_batches_tracked`, which only PyTorch has, is left out. Wider or narrower floats become float32.
+    `num_batches_tracked`, which only PyTorch has, is left out. float16 and float64 become float32.
 
     state: a file that `safetensors.torch.save_file(network.state_dict(), ...)` wrote, or a mapping from names
            to arrays, or to tensors on the CPU.
@@ -30,11 +31,13 @@ def load_state(model: Model, state: Path | Mapping[str, Any]) -> None:
             shape, not of floats, or not finite; the model is then as it was.
     Source: PyTorch documentation, torch.nn.Module.state_dict.
     """
-    if isinstance(state, Path):
-        with opened(state) as file:
-            load_state(model, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    if isinstance(state, str | Path):
+        with opened(Path(state)) as file:
+            read = partial(_read, file.get_tensor)
+            load_state(model, {name: read(name) for name in file.keys()})  # noqa: SIM118
         return
-    found = {name: np.asarray(array) for name, array in state.items() if name.split(".")[-1] != COUNTER}
+    read = partial(_read, lambda name: np.asarray(state[name]))
+    found = {name: read(name) for name in state if name.split(".")[-1] != COUNTER}
     views = dict(model.named_arrays())
     for name in sorted(found.keys() - views):
         raise ValueError(f"tensor {name!r} is not in the model, which has {_some(views)}")
@@ -42,6 +45,14 @@ def load_state(model: Model, state: Path | Mapping[str, Any]) -> None:
     for name, view in views.items():
         view[...] = checked[name]
     model.mark_changed()
+
+
+def _read(get: Callable[[str], Array], name: str) -> Array:
+    """A tensor as an array; ValueError naming one that NumPy has no type for, or that has to be detached."""
+    try:
+        return get(name)
+    except (AttributeError, TypeError, RuntimeError) as error:
+        raise ValueError(f"tensor {name!r} is no array of float16, float32 or float64: {error}") from error
 
 
 def _checked(name: str, array: Array | None, view: Array) -> Array:
