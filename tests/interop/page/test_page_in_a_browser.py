@@ -134,6 +134,29 @@ def test_everything_is_done_by_the_keyboard(page: Page) -> None:
     assert seen(page) is None
 
 
+def test_only_what_was_drawn_is_read(page: Page) -> None:
+    draw(page, *DIGITS["7"], steps=2)
+    course = "document.getElementById('course').toDataURL()"
+    drawn = page.evaluate(course)
+    page.evaluate("void (globalThis.read = numnist.current())")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")  # back on the pad, with the keyboard's pen
+    for key in ("ArrowLeft", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert page.evaluate(course) == drawn
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 700, "height": 500})
+    page.locator("#models button").nth(1).click()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert page.evaluate("numnist.current() === read")
+    page.locator("#pad").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    assert page.evaluate("numnist.current() !== read")
+
+
 def test_a_class_can_be_asked_about_and_a_model_chosen(page: Page) -> None:
     draw(page, *DIGITS["7"], steps=2)
     heat = "document.getElementById('heat').toDataURL()"
@@ -245,17 +268,20 @@ def test_the_page_can_reach_nobody(browser: Browser, written: Path) -> None:
     asked: list[str] = []
     page.on("requestfinished", lambda request: asked.append(request.url))
     page.goto(written.as_uri())
-    outcomes = page.evaluate(
+    outcomes, forbidden = page.evaluate(
         """async () => {
+            const forbidden = [];
+            document.addEventListener("securitypolicyviolation", (event) => forbidden.push(event.violatedDirective));
             const image = new Promise((loaded, failed) => {
                 Object.assign(new Image(), {onload: loaded, onerror: failed, src: "https://example.org/x.png"});
             });
             const tried = await Promise.allSettled([fetch("https://example.org/"), image]);
-            return tried.map((each) => each.status);
+            return [tried.map((each) => each.status), forbidden];
         }"""
     )
     page.close()
     assert outcomes == ["rejected", "rejected"]
+    assert set(forbidden) == {"connect-src", "img-src"}  # by the page's own policy, not for want of a network
     assert [url for url in asked if url.startswith("http")] == []
 
 

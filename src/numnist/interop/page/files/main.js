@@ -24,10 +24,15 @@ let asked = null; // the class whose heat map is shown; null: the most probable
 let method = GRAD_CAM;
 let now = null; // what was found last: {pixels, leftOut, logits, shares, best}
 let frame = 0;
+let stale = false; // whether the drawing is another than the one that was read last
 
 const pad = new Pad($("pad"), drawing, {
   began: () => (drawing.beginsAnew ? another() : undefined),
-  changed: () => changed(),
+  changed: () => {
+    stale = true;
+    look();
+  },
+  moved: () => look(),
   ended: () => settled(),
   said,
 });
@@ -43,20 +48,21 @@ function said(words) {
   $("status").textContent = words;
 }
 
-/** Something was drawn: read it in the next frame. */
-function changed() {
+/** Bring the page up to date in the next frame. */
+function look() {
   if (!frame) frame = requestAnimationFrame(update);
 }
 
 function update() {
   frame = 0;
   pad.draw();
-  read();
+  if (stale) read();
   show();
 }
 
 /** Bring what is drawn to the networks' form and ask them all. */
 function read() {
+  stale = false;
   const found = drawing.isEmpty ? null : prepare(drawing.picture?.grey ?? sheet.read(drawing), size);
   if (!found) {
     now = null;
@@ -120,13 +126,13 @@ function choose(chosen) {
   $("method").replaceChildren(...network.methods.map((name) => new Option(name, name, false, name === method)));
   layers?.leave();
   layers = new Layers($("layers"), network, lens);
-  course.columns = [];
-  if (now) network.logits(now.pixels);
+  course.columns = now ? [now.answers[networks.indexOf(network)].shares] : [];
   update();
 }
 
 /** What is drawn from here on is another digit. */
 function another() {
+  stale = true;
   replay.stop();
   asked = null;
   course.columns = [];
@@ -139,7 +145,12 @@ function sample(name) {
   another();
   const entry = drawing.show({ kind: "sample", strokes: placed(choices[turns[name]], pad.width) });
   if (calm.matches) settled();
-  else replay.play(entry, (finished) => (finished ? settled() : update()));
+  else {
+    replay.play(entry, (finished) => {
+      stale = true;
+      (finished ? settled : update)();
+    });
+  }
 }
 
 async function load(file) {
@@ -207,9 +218,9 @@ document.addEventListener("keydown", (event) => {
 });
 addEventListener("resize", () => {
   layers.arrange();
-  changed();
+  look();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", look);
 
 /** The buttons of samples and models, which depend on what is in the page. */
 function furnish() {
@@ -238,7 +249,11 @@ furnish();
 choose(network);
 /** For the console, and for tests: the page's own functions. */
 globalThis.numnist = Object.freeze({
-  Network, networks, drawing, sheet, prepare, probabilities, readPicture, update, current: () => now,
+  Network, networks, drawing, sheet, prepare, probabilities, readPicture, current: () => now,
+  update() {
+    stale = true;
+    update();
+  },
 });
 const greeting = Object.keys(content.samples)[3];
 if (greeting && !calm.matches) sample(greeting);
