@@ -220,7 +220,11 @@ def test_the_page_fits_the_screen(
     boxes = [button.bounding_box() for button in page.locator("button:visible").all()]
     assert min(min(box["width"], box["height"]) for box in boxes if box) >= 24
     shares = page.locator("#bars .share").evaluate_all(
-        "(all) => all.map((e) => [parseFloat(getComputedStyle(e).fontSize), e.scrollWidth, e.clientWidth])"
+        """(all) => all.map((share) => {
+            share.textContent = "100.0 %"; // the longest
+            const room = share.parentElement.getBoundingClientRect().width;
+            return [parseFloat(getComputedStyle(share).fontSize), share.getBoundingClientRect().width, room];
+        })"""
     )
     assert len(shares) == 10
     assert all(size >= 10 and needed <= room for size, needed, room in shares), shares
