@@ -94,6 +94,19 @@ def test_models_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         write_page([small()], ["a"], tmp_path / "no" / "page.html")
 
 
+def test_a_name_that_is_no_utf8_is_written_as_far_as_it_can_be(tmp_path: Path) -> None:
+    page = write_page([small()], ["caf\udce9"], tmp_path / "page.html").read_text("utf-8")
+    assert "<title>numnist: caf?</title>" in page
+    assert '"name":"caf?"' in page
+
+
+def test_the_temperature_may_be_numpys(tmp_path: Path) -> None:
+    model = small()
+    temperature: Any = np.float32(1.5)
+    model.temperature = temperature
+    assert '"temperature":1.5' in write_page([model], ["own"], tmp_path / "page.html").read_text("utf-8")
+
+
 def test_samples_are_strokes_of_every_digit() -> None:
     samples = sample_strokes()
     assert list(samples) == list("0123456789")

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -117,7 +117,7 @@ def test_everything_is_done_by_the_keyboard(page: Page) -> None:
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     assert text(page, "status").startswith("I read 1, ")
-    page.keyboard.press("u")
+    page.keyboard.press("U")  # with Shift, or Caps Lock
     assert seen(page) is None
     page.keyboard.press("7")
     assert text(page, "digit") == "7"
@@ -131,7 +131,32 @@ def test_everything_is_done_by_the_keyboard(page: Page) -> None:
     assert any("cnn-best" in name for name in reached)
     page.locator("#open").focus()
     page.keyboard.press("7")  # a key is a command on the pad alone
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("7")
     assert seen(page) is None
+
+
+def test_only_what_was_drawn_is_read(page: Page) -> None:
+    draw(page, *DIGITS["7"], steps=2)
+    course = "document.getElementById('course').toDataURL()"
+    drawn = page.evaluate(course)
+    page.evaluate("void (globalThis.read = numnist.current())")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")  # back on the pad, with the keyboard's pen
+    for key in ("ArrowLeft", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert page.evaluate(course) == drawn
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 700, "height": 500})
+    page.locator("#models button").nth(1).click()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert page.evaluate("numnist.current() === read")
+    page.locator("#pad").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    assert page.evaluate("numnist.current() !== read")
 
 
 def test_a_class_can_be_asked_about_and_a_model_chosen(page: Page) -> None:
@@ -156,6 +181,7 @@ def test_a_class_can_be_asked_about_and_a_model_chosen(page: Page) -> None:
 def test_the_maps_of_the_layers_move_with_the_pen(page: Page) -> None:
     page.locator("#layers canvas").nth(1).scroll_into_view_if_needed()
     maps = "document.querySelectorAll('#layers canvas')[1].toDataURL()"
+    page.evaluate("document.getElementById('pad').focus({preventScroll: true})")
     page.keyboard.press("7")
     seven = page.evaluate(maps)
     page.keyboard.press("3")
@@ -163,7 +189,7 @@ def test_the_maps_of_the_layers_move_with_the_pen(page: Page) -> None:
 
 
 def test_a_map_is_large_under_the_pointer(page: Page) -> None:
-    page.keyboard.press("7")
+    page.get_by_role("button", name="Draw a 7").click()
     maps = page.locator("#layers canvas").nth(2)
     maps.scroll_into_view_if_needed()
     maps.hover(position={"x": 5, "y": 5})
@@ -174,7 +200,7 @@ def test_a_map_is_large_under_the_pointer(page: Page) -> None:
 
 
 LEGIBLE = ((7, "--ink", "--card"), (4.5, "--quiet", "--card"), (4.5, "--for", "--paper"),
-           (4.5, "--against", "--paper"), (3, "--accent", "--card"))  # fmt: skip
+           (4.5, "--against", "--paper"), (4.5, "--wrong", "--card"), (3, "--accent", "--card"))  # fmt: skip
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (768, "dark"), (1280, "light")])
@@ -188,20 +214,34 @@ def test_the_page_fits_the_screen(
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (int(background.removeprefix("rgb(").split(",")[0]) < 60) is (scheme == "dark")
     for least, *names in LEGIBLE:
-        assert contrast(page, *names) >= least, (names, scheme)
-    heights = page.evaluate(
-        "[...document.querySelectorAll('button')].map(b => b.getBoundingClientRect().height)"
+        assert contrast(*(themed(page, name) for name in names)) >= least, (names, scheme)
+    for colour, ink in page.evaluate("numnist.CLASS_COLOURS.map((c) => [c, numnist.inkOn(c)])"):
+        assert contrast(colour, ink) >= 4.5, colour
+    boxes = [button.bounding_box() for button in page.locator("button:visible").all()]
+    assert min(min(box["width"], box["height"]) for box in boxes if box) >= 24
+    shares = page.locator("#bars .share").evaluate_all(
+        """(all) => all.map((share) => {
+            share.textContent = "100.0 %"; // the longest
+            const room = share.parentElement.getBoundingClientRect().width;
+            return [parseFloat(getComputedStyle(share).fontSize), share.getBoundingClientRect().width, room];
+        })"""
     )
-    assert min(height for height in heights if height) >= 24
+    assert len(shares) == 10
+    assert all(size >= 10 and needed <= room for size, needed, room in shares), shares
 
 
-def contrast(page: Page, *names: Any) -> float:
+def themed(page: Page, name: str) -> str:
+    """A colour of the page's style, "#rrggbb"."""
+    colour: str = page.evaluate(
+        f"getComputedStyle(document.documentElement).getPropertyValue('{name}').trim()"
+    )
+    return colour
+
+
+def contrast(*colours: str) -> float:
     """The ratio of two colours' luminances, 1 to 21, as WCAG 2.2 defines it."""
     luminances = []
-    for name in names:
-        colour = page.evaluate(
-            f"getComputedStyle(document.documentElement).getPropertyValue('{name}')"
-        ).strip()
+    for colour in colours:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         luminances.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
@@ -245,18 +285,65 @@ def test_the_page_can_reach_nobody(browser: Browser, written: Path) -> None:
     asked: list[str] = []
     page.on("requestfinished", lambda request: asked.append(request.url))
     page.goto(written.as_uri())
-    outcomes = page.evaluate(
+    outcomes, forbidden = page.evaluate(
         """async () => {
+            const forbidden = [];
+            const note = (event) => forbidden.push(event.violatedDirective);
+            document.addEventListener("securitypolicyviolation", note);
             const image = new Promise((loaded, failed) => {
                 Object.assign(new Image(), {onload: loaded, onerror: failed, src: "https://example.org/x.png"});
             });
             const tried = await Promise.allSettled([fetch("https://example.org/"), image]);
-            return tried.map((each) => each.status);
+            return [tried.map((each) => each.status), forbidden];
         }"""
     )
     page.close()
     assert outcomes == ["rejected", "rejected"]
+    assert set(forbidden) == {"connect-src", "img-src"}  # by the page's own policy, not for want of a network
     assert [url for url in asked if url.startswith("http")] == []
+
+
+def test_numbers_that_overflow_are_no_answer(visit: Open, tmp_path: Path, shipped: list[Model]) -> None:
+    model = Model(build("linear", (1, 28, 28), 10), shipped[0].preprocess)
+    model.initialise(generator(0, Stream.INITIALISATION))
+    for values in model.named_parameters().values():
+        values[...] = 3e38
+    model.mark_changed()
+    page = visit(write_page([model, shipped[0]], ["great", "cnn"], tmp_path / "page.html"))
+    draw(page, *DIGITS["7"], steps=2)
+    assert (text(page, "digit"), text(page, "sure")) == ("?", "this model's numbers overflow")
+    assert text(page, "status") == "No answer: this model's numbers overflow."
+    assert page.locator("#models b").all_text_contents() == ["–", "7"]
+    assert "NaN" not in page.locator("body").inner_text()
+    page.locator("#models button").nth(1).click()
+    assert text(page, "digit") == "7"
+
+
+def test_nothing_is_taken_away_under_the_pen(page: Page) -> None:
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 50, box["y"] + 150, steps=3)
+    page.evaluate(
+        "document.getElementById('undo').disabled = document.getElementById('clear').disabled = false"
+    )
+    page.evaluate("['undo', 'clear'].forEach((name) => document.getElementById(name).click())")
+    page.mouse.move(box["x"] + 50, box["y"] + 200)
+    page.mouse.up()
+    assert page.evaluate("numnist.drawing.strokes.length") == 1
+
+
+def test_a_file_that_is_no_picture_is_told(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File(["a"], "a.txt", { type: "text/plain" }));
+            const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+            document.body.dispatchEvent(event);
+        }"""
+    )
+    assert text(page, "status") == "What was dropped is no picture: try PNG or JPEG."
 
 
 def test_what_is_saved_is_what_was_read(page: Page, tmp_path: Path) -> None:

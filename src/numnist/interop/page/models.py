@@ -51,7 +51,7 @@ def described(model: Model, name: str) -> dict[str, Any]:
         "name": name,
         "parameters": model.layout.size,
         "preprocess": preprocess.describe(),
-        "temperature": model.temperature,
+        "temperature": float(model.temperature),
         "layers": layers,
         "weights": base64.b64encode(weights.tobytes()).decode(),
     }

@@ -41,6 +41,7 @@ def write_page(models: Sequence[Model], names: Sequence[str], out: Path) -> Path
     if not 1 <= len(models) <= MOST_MODELS or len(names) != len(models) or len(set(names)) != len(names):
         came = f"{len(models)} called {', '.join(names)}"
         raise ValueError(f"write_page: expected 1 to {MOST_MODELS} models of different names, got {came}")
+    names = [name.encode("utf-8", "replace").decode() for name in names]  # a file's name may be no UTF-8
     content = [described(model, name) for model, name in zip(models, names, strict=True)]
     try:
         Predictor(*models, executor=Reference)  # it knows which models go together

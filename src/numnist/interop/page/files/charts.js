@@ -1,5 +1,6 @@
 // What a prediction looks like: bars, the image that the network sees, its heat map, the maps of every layer.
-import { CLASS_COLOURS, paintInk, paintLarge, paintSigned } from "./colours.js";
+import { CLASS_COLOURS, channels, inkOn, paintInk, paintLarge, paintSigned } from "./colours.js";
+import { range } from "./images.js";
 
 const MOST_MAPS = 64;
 const MOST_COLUMNS = 400; // of the history
@@ -38,8 +39,7 @@ export function percent(p) {
 
 /** A colour of the page's style as [r, g, b]. */
 function themed(name) {
-  const hex = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return channels(getComputedStyle(document.documentElement).getPropertyValue(name).trim());
 }
 
 /** The probabilities: a button for each class, which asks for its heat map. */
@@ -124,7 +124,7 @@ export class Course {
       for (let i = columns.length - 1; i >= 0; i--) context.lineTo(x(i), tops[i]);
       context.fill();
       if (columns.length < 2 || tops[widest] - bottoms[widest] < 15 * dpr) return;
-      context.fillStyle = "#fff";
+      context.fillStyle = inkOn(context.fillStyle);
       context.font = `600 ${13 * dpr}px system-ui, sans-serif`;
       context.textAlign = "center";
       context.textBaseline = "middle";
@@ -264,7 +264,7 @@ export class Layers {
     context.clearRect(0, 0, width, height);
     if (!this.hasImage) return;
     const z = layer.y;
-    const [high, low] = [Math.max(0, ...z), Math.min(0, ...z)];
+    const [low, high] = range([...z, 0]);
     const room = height - 18 * dpr;
     const y = (v) => 2 * dpr + ((high - v) / (high - low || 1)) * (room - 2 * dpr);
     const step = width / z.length;

@@ -59,3 +59,20 @@ export function paintInk(pixels, ink, data) {
 export const CLASS_COLOURS = [
   "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07A00", "#3A8FC7", "#8C564B", "#7B5FB2", "#6B7A1E", "#C03A5B",
 ];
+
+/** The channels of "#rrggbb", 0 to 255. */
+export function channels(hex) {
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+/** Black or white, whichever stands out more on a colour, so by 4.5 at least:
+ *
+ *     (L + 0.05) / 0.05 > 1.05 / (L + 0.05)   where black does, L the relative luminance from 0 to 1
+ *
+ * Source: WCAG 2.2, "contrast ratio" and "relative luminance".
+ */
+export function inkOn(colour) {
+  const linear = channels(colour).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  const luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return (luminance + 0.05) ** 2 > 1.05 * 0.05 ? "#000000" : "#ffffff";
+}

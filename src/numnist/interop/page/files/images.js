@@ -175,10 +175,9 @@ export function crop(x, top, bottom, left, right) {
   return y;
 }
 
-/** The image with `by` rows and columns of `value` on every side. */
-export function padded(x, by, value = 0) {
+/** The image with `by` rows and columns of zeros on every side. */
+export function padded(x, by) {
   const y = image(x.height + 2 * by, x.width + 2 * by);
-  if (value) y.data.fill(value);
   for (let i = 0; i < x.height; i++) {
     y.data.set(x.data.subarray(i * x.width, (i + 1) * x.width), (i + by) * y.width + by);
   }

@@ -1,4 +1,5 @@
 // A lens over the maps of the layers: what lies under the pointer, large.
+import { range } from "./images.js";
 
 const LENS_SIDE = 180; // of the lens, in pixels of the page
 const AWAY = 18; // from the pointer
@@ -44,7 +45,7 @@ export class Lens {
     this.canvas.style.aspectRatio = `${w} / ${h}`;
     this.canvas.getContext("2d").drawImage(card.atlas, 0, c * h, w, h, 0, 0, w, h);
     const values = card.layer.y.subarray(c * h * w, (c + 1) * h * w);
-    const [low, high] = [Math.min(...values), Math.max(...values)].map((v) => v.toFixed(2));
+    const [low, high] = range(values).map((v) => v.toFixed(2));
     this.words.textContent = `map ${c}: ${low} to ${high}`;
   }
 }

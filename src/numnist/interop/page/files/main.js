@@ -1,6 +1,8 @@
 // The page: what is drawn goes through the reader and the networks into the charts, once per frame.
 import { Bars, Course, Layers, drawImage, element, percent } from "./charts.js";
+import { CLASS_COLOURS, inkOn } from "./colours.js";
 import { Drawing, Sheet } from "./drawing.js";
+import { range } from "./images.js";
 import { GRAD_CAM, Network, probabilities } from "./network.js";
 import { Lens } from "./lens.js";
 import { prepare } from "./normalise.js";
@@ -17,17 +19,23 @@ const drawing = new Drawing();
 const sheet = new Sheet();
 const replay = new Replay();
 const lens = new Lens($("lens"));
+const OVERFLOW = "this model's numbers overflow";
 const turns = {}; // which sample of a digit comes next
 
 let network = networks[0];
 let asked = null; // the class whose heat map is shown; null: the most probable
 let method = GRAD_CAM;
-let now = null; // what was found last: {pixels, leftOut, logits, shares, best}
+let now = null; // what was found last: {pixels, leftOut, answers: [{shares, best}]}, null for those that overflow
 let frame = 0;
+let stale = false; // whether the drawing is another than the one that was read last
 
 const pad = new Pad($("pad"), drawing, {
   began: () => (drawing.beginsAnew ? another() : undefined),
-  changed: () => changed(),
+  changed: () => {
+    stale = true;
+    look();
+  },
+  moved: () => look(),
   ended: () => settled(),
   said,
 });
@@ -43,20 +51,21 @@ function said(words) {
   $("status").textContent = words;
 }
 
-/** Something was drawn: read it in the next frame. */
-function changed() {
+/** Bring the page up to date in the next frame. */
+function look() {
   if (!frame) frame = requestAnimationFrame(update);
 }
 
 function update() {
   frame = 0;
   pad.draw();
-  read();
+  if (stale) read();
   show();
 }
 
 /** Bring what is drawn to the networks' form and ask them all. */
 function read() {
+  stale = false;
   const found = drawing.isEmpty ? null : prepare(drawing.picture?.grey ?? sheet.read(drawing), size);
   if (!found) {
     now = null;
@@ -65,35 +74,37 @@ function read() {
   }
   const answers = networks.map((each) => {
     const shares = probabilities(each.logits(found.pixels));
-    return { shares, best: shares.indexOf(Math.max(...shares)) };
+    return { shares, best: shares && shares.indexOf(range(shares)[1]) };
   });
   now = { ...found, answers };
-  course.add(answers[networks.indexOf(network)].shares);
+  const { shares } = answers[networks.indexOf(network)];
+  if (shares) course.add(shares);
 }
 
 /** Show what was found. */
 function show() {
   const answer = now?.answers[networks.indexOf(network)];
+  const shares = answer?.shares;
   const about = asked ?? answer?.best ?? null;
   document.body.classList.toggle("empty", drawing.isEmpty);
   $("undo").disabled = !drawing.canUndo;
   $("clear").disabled = drawing.isEmpty;
   $("save").disabled = drawing.isEmpty || drawing.picture !== undefined;
-  $("digit").textContent = answer ? classes[answer.best] : "?";
-  const none = drawing.isEmpty ? "waiting for your digit" : "no ink found";
-  $("sure").textContent = answer ? percent(answer.shares[answer.best]) : none;
-  bars.show(answer?.shares ?? null, answer?.best, about);
+  $("digit").textContent = shares ? classes[answer.best] : "?";
+  const none = drawing.isEmpty ? "waiting for your digit" : answer ? OVERFLOW : "no ink found";
+  $("sure").textContent = shares ? percent(shares[answer.best]) : none;
+  bars.show(shares ?? null, answer?.best, about);
   networks.forEach((each, i) => {
     const [best, share] = $("models").children[i].querySelectorAll("b, .share");
     const one = now?.answers[i];
-    best.textContent = one ? classes[one.best] : "–";
-    best.classList.toggle("other", Boolean(one) && one.best !== answer.best);
-    share.textContent = one ? percent(one.shares[one.best]) : "";
+    best.textContent = one?.shares ? classes[one.best] : "–";
+    best.classList.toggle("other", Boolean(one?.shares && shares) && one.best !== answer.best);
+    share.textContent = one?.shares ? percent(one.shares[one.best]) : one ? "overflow" : "";
   });
-  const heat = answer ? network.heat(about, method) : null;
+  const heat = shares ? network.heat(about, method) : null;
   drawImage($("seen"), size, now?.pixels);
   drawImage($("heat"), size, now?.pixels, heat);
-  $("why").textContent = answer ? ` for ${classes[about]}` : "";
+  $("why").textContent = shares ? ` for ${classes[about]}` : "";
   course.draw();
   layers.show(Boolean(answer));
 }
@@ -105,6 +116,7 @@ function settled() {
   const answer = now?.answers[networks.indexOf(network)];
   if (drawing.isEmpty) return said("The pad is empty.");
   if (!answer) return said("No ink found: draw darker, or larger.");
+  if (!answer.shares) return said(`No answer: ${OVERFLOW}.`);
   const order = answer.shares.map((_, k) => k).sort((a, b) => answer.shares[b] - answer.shares[a]);
   const [first, second] = order.map((k) => `${classes[k]}, ${percent(answer.shares[k])}`);
   const next = answer.shares[order[1]] >= 0.001 ? ` Next: ${second}.` : "";
@@ -120,13 +132,14 @@ function choose(chosen) {
   $("method").replaceChildren(...network.methods.map((name) => new Option(name, name, false, name === method)));
   layers?.leave();
   layers = new Layers($("layers"), network, lens);
-  course.columns = [];
-  if (now) network.logits(now.pixels);
+  const shares = now?.answers[networks.indexOf(network)].shares;
+  course.columns = shares ? [shares] : [];
   update();
 }
 
 /** What is drawn from here on is another digit. */
 function another() {
+  stale = true;
   replay.stop();
   asked = null;
   course.columns = [];
@@ -134,18 +147,25 @@ function another() {
 
 /** Draw the next sample of a digit. */
 function sample(name) {
+  if (pad.isDown) return;
   const choices = content.samples[name];
   turns[name] = ((turns[name] ?? -1) + 1) % choices.length;
   another();
   const entry = drawing.show({ kind: "sample", strokes: placed(choices[turns[name]], pad.width) });
   if (calm.matches) settled();
-  else replay.play(entry, (finished) => (finished ? settled() : update()));
+  else {
+    replay.play(entry, (finished) => {
+      stale = true;
+      (finished ? settled : update)();
+    });
+  }
 }
 
 async function load(file) {
   if (!file) return;
   try {
     const picture = await readPicture(file);
+    if (pad.isDown) return;
     another();
     drawing.show({ kind: "picture", ...picture });
     settled();
@@ -155,12 +175,14 @@ async function load(file) {
 }
 
 function undo() {
+  if (pad.isDown) return; // a second finger
   another();
   drawing.undo();
   settled();
 }
 
 function clear() {
+  if (pad.isDown) return;
   another();
   drawing.clear();
   settled();
@@ -194,22 +216,25 @@ document.addEventListener("paste", (event) => load(pictureIn(event.clipboardData
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  load(pictureIn(event.dataTransfer));
+  const picture = pictureIn(event.dataTransfer);
+  if (picture) load(picture);
+  else said("What was dropped is no picture: try PNG or JPEG.");
 });
 document.addEventListener("keydown", (event) => {
-  // Single keys are ours only where nobody else waits for them: on the pad, or where nothing has the focus.
-  const ours = document.activeElement === document.body || document.activeElement === $("pad");
-  const isUndo = (event.ctrlKey || event.metaKey) && event.key === "z";
-  if (pad.isDown || (!isUndo && (!ours || event.ctrlKey || event.metaKey || event.altKey))) return;
-  if (isUndo || event.key === "u") undo();
-  else if (event.key === "c") clear();
-  else if (event.key in content.samples) sample(event.key);
+  // A key alone does something on the pad only: elsewhere it may be a word that a voice is taken for (WCAG 2.2, 2.1.4).
+  const ours = document.activeElement === $("pad");
+  const key = event.key.toLowerCase();
+  const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && key === "z";
+  if (!isUndo && (!ours || event.ctrlKey || event.metaKey || event.altKey)) return;
+  if (isUndo || key === "u") undo();
+  else if (key === "c") clear();
+  else if (key in content.samples) sample(key);
 });
 addEventListener("resize", () => {
   layers.arrange();
-  changed();
+  look();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", look);
 
 /** The buttons of samples and models, which depend on what is in the page. */
 function furnish() {
@@ -238,7 +263,11 @@ furnish();
 choose(network);
 /** For the console, and for tests: the page's own functions. */
 globalThis.numnist = Object.freeze({
-  Network, networks, drawing, sheet, prepare, probabilities, readPicture, update, current: () => now,
+  CLASS_COLOURS, inkOn, Network, networks, drawing, sheet, prepare, probabilities, readPicture, current: () => now,
+  update() {
+    stale = true;
+    update();
+  },
 });
 const greeting = Object.keys(content.samples)[3];
 if (greeting && !calm.matches) sample(greeting);

@@ -1,4 +1,5 @@
 // A model of the page: its weights decoded, a forward pass that keeps what every layer gives, and what mattered.
+import { range } from "./images.js";
 import { LAYERS } from "./layers.js";
 
 const NORMALISES = new Set(["BatchNorm", "ReLU", "LeakyReLU", "Sigmoid", "Tanh"]);
@@ -86,9 +87,10 @@ export class Network {
   }
 }
 
-/** Softmax of logits, as numbers from 0 to 1. */
+/** Softmax of logits, as numbers from 0 to 1; null where a logit is not finite. */
 export function probabilities(logits) {
-  const most = Math.max(...logits);
+  if (!logits.every(Number.isFinite)) return null;
+  const [, most] = range(logits);
   const powers = Array.from(logits, (z) => Math.exp(z - most));
   const total = powers.reduce((sum, p) => sum + p, 0);
   return powers.map((p) => p / total);

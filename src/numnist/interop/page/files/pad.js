@@ -5,7 +5,8 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 
 /** Draws into a Drawing what is done on a canvas.
  *
- * tell: {changed(), ended(), said(words)}: after every point, at the end of a stroke, for the screen reader.
+ * tell: {began(), changed(), moved(), ended(), said(words)}: before a stroke, after every point of it, when the
+ * keyboard's pen has moved or come or gone, at the end of a stroke, for the screen reader.
  */
 export class Pad {
   width = 0.085;
@@ -25,13 +26,13 @@ export class Pad {
     on("focus", () => {
       if (!canvas.matches(":focus-visible")) return;
       this.cursor ??= { x: 0.5, y: 0.2 };
-      tell.changed();
+      tell.moved();
     });
     on("blur", () => {
       this.pressed.clear();
       if (this.byKey) this.end();
       this.cursor = null;
-      tell.changed();
+      tell.moved();
     });
     on("contextmenu", (event) => event.preventDefault());
   }
@@ -97,7 +98,7 @@ export class Pad {
         this.cursor.y = Math.min(Math.max(this.cursor.y + dy * step, 0), 1);
       }
       if (this.stroke) this.point(this.cursor.x, this.cursor.y);
-      this.tell.changed();
+      this.tell.moved();
     } else if (event.key === " " && !event.repeat) {
       if (this.stroke) {
         this.end();

@@ -19,15 +19,18 @@ export async function readPicture(file) {
     .catch(() => {
       throw new Error("This is no picture that the browser can read: try PNG or JPEG.");
     });
-  const { width, height } = bitmap;
-  if (Math.min(width, height) < SMALLEST_SIDE) {
-    throw new Error(`A picture of ${width}×${height} pixels holds no digit.`);
+  try {
+    const { width, height } = bitmap;
+    if (Math.min(width, height) < SMALLEST_SIDE) {
+      throw new Error(`A picture of ${width}×${height} pixels holds no digit.`);
+    }
+    if (width * height > MOST_PIXELS) throw new Error("This picture is too large: at most 64 megapixels.");
+    const [onWhite, onBlack] = [grey(bitmap, "#fff"), grey(bitmap, "#000")];
+    const chosen = onWhite.contrast < Math.min(LEAST_CONTRAST, onBlack.contrast) ? onBlack : onWhite;
+    return { grey: chosen, shown: drawn(chosen) };
+  } finally {
+    bitmap.close();
   }
-  if (width * height > MOST_PIXELS) throw new Error("This picture is too large: at most 64 megapixels.");
-  const [onWhite, onBlack] = [grey(bitmap, "#fff"), grey(bitmap, "#000")];
-  const chosen = onWhite.contrast < Math.min(LEAST_CONTRAST, onBlack.contrast) ? onBlack : onWhite;
-  bitmap.close();
-  return { grey: chosen, shown: drawn(chosen) };
 }
 
 /** Block means of the luminance of a picture on a page of this colour, a strip of rows at a time.
