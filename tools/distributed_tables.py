@@ -11,7 +11,7 @@ from numnist.arrays import Array
 from numnist.engine import Engine, part_of
 from numnist.nn import Model, Preprocess, build
 from numnist.train import Stream, generator, recipes, resolve
-from numnist.train.mpi import ASKED
+from numnist.train.mpi import FLAGS
 
 RANKS = (2, 4, 8, 16)
 
@@ -35,7 +35,7 @@ class Counting:
 
     def add(self, values: Array, *numbers: float) -> tuple[float, ...]:
         """See `Reducer.add`."""
-        self.added.append(values.nbytes + values.itemsize * (len(numbers) + len(ASKED)))
+        self.added.append(values.nbytes + values.itemsize * (len(numbers) + FLAGS))
         return numbers
 
 
