@@ -228,6 +228,11 @@ def test_an_mpiexec_of_another_mpi(numnist: "Numnist", mpiexec: str) -> None:
     ended.refused("mpiexec has started 4 processes, but they see 1")
 
 
+def test_an_srun_that_does_not_begin_mpi(numnist: "Numnist", mpiexec: str) -> None:
+    ended = numnist.process(*TRAIN, "--distributed", SLURM_STEP_NUM_TASKS="4", SLURM_PROCID="0")
+    ended.refused("srun has started 4 processes, and each sees itself alone")
+
+
 def test_a_rank_without_others_is_a_run_like_any(numnist: "Numnist", mpiexec: str) -> None:
     assert numnist.process(*TRAIN, "--distributed", "--name", "rank").status == 0
     assert numnist.train("--name", "plain").status == 0

@@ -64,6 +64,13 @@ class MPIRanks:
                 f"mpiexec has started {started} processes, but they see {self.ranks}: it is of another MPI "
                 "than mpi4py's: use the mpiexec that was installed with it"
             )
+        tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "")
+        by_mpiexec = any(size in os.environ for _, size in RANK_AND_SIZE)  # inside a step of srun's
+        if self.ranks == 1 and not by_mpiexec and tasks.isdigit() and int(tasks) > 1:
+            raise InputError(
+                f"srun has started {tasks} processes, and each sees itself alone: srun --mpi=list names what "
+                "it can begin MPI with (--mpi=pmi2, --mpi=pmix); or use mpiexec"
+            )
         self.interrupted = self.agreed = ""
         self.decided = False
         self.threads: int | None = self._cores()
