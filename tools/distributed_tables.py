@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from rows import markdown, rows
+from rows import Row, markdown, rows
 
 from numnist.arrays import Array
 from numnist.engine import Engine, part_of
 from numnist.nn import Model, Preprocess, build
 from numnist.train import Stream, generator, recipes, resolve
-from numnist.train.mpi import ASKED
+from numnist.train.mpi import FLAGS
 
 RANKS = (2, 4, 8, 16)
 
@@ -35,7 +35,7 @@ class Counting:
 
     def add(self, values: Array, *numbers: float) -> tuple[float, ...]:
         """See `Reducer.add`."""
-        self.added.append(values.nbytes + values.itemsize * (len(numbers) + len(ASKED)))
+        self.added.append(values.nbytes + values.itemsize * (len(numbers) + FLAGS))
         return numbers
 
 
@@ -73,6 +73,32 @@ ETHERNET = Link(30e-6, 1.25e9)
 """10 Gbit/s at the rate of the wire, and an assumed latency: that of TCP between machines of one rack."""
 
 
+QUIET = 0.2
+"""Cores that other programs may keep busy while something is measured; above, it is provisional."""
+
+MARK = "†"
+
+
+def mark(table: str) -> str:
+    """The table, and what its marks say where there are any."""
+    return (
+        f"{table}\n{MARK} Provisional: measured while other programs kept cores busy.\n"
+        if MARK in table
+        else table
+    )
+
+
+def is_quiet(row: Row) -> bool:
+    """Whether the machine had little else to do."""
+    return bool(row["busy_elsewhere"] <= QUIET)
+
+
+def machine_mark() -> str:
+    """The mark of what follows from the link of the machine that was measured."""
+    of_link = [row for row in rows("distributed") if row["kind"] == "message" and row["what"] == "all-reduce"]
+    return "" if all(map(is_quiet, of_link)) else MARK
+
+
 def machine() -> Link:
     """The link between two ranks of the machine that was measured."""
     ms = {
@@ -94,33 +120,47 @@ def steps() -> dict[tuple[str, int, int, int], float]:
     }
 
 
+def step_marks() -> dict[tuple[str, int, int, int], str]:
+    """The mark of each of these steps, or nothing."""
+    return {
+        (row["model"], row["batch"], row["ranks"], row["threads"]): "" if is_quiet(row) else MARK
+        for row in rows("distributed")
+        if row["kind"] == "step"
+    }
+
+
 def measured_table() -> str:
     """One rank and two, with a core each; and one with both."""
-    ms = steps()
-    lines = [
-        [
-            f"`{model}`",
-            batch,
-            f"{ms[model, batch, 1, 1]:.2f} ms",
-            f"{ms[model, batch, 2, 1]:.2f} ms",
-            f"**{ms[model, batch, 1, 1] / ms[model, batch, 2, 1]:.2f}**",
-            f"{ms[model, batch, 1, 2]:.2f} ms",
-        ]
-        for model, batch, ranks, _ in ms
-        if ranks == 2
-    ]
+    ms, marks, lines = steps(), step_marks(), []
+    for model, batch, ranks, _ in ms:
+        if ranks != 2:
+            continue
+        one, two, both = ((model, batch, *how) for how in ((1, 1), (2, 1), (1, 2)))
+        lines.append(
+            [
+                f"`{model}`",
+                batch,
+                f"{ms[one]:.2f} ms{marks[one]}",
+                f"{ms[two]:.2f} ms{marks[two]}",
+                f"{ms[one] / ms[two]:.2f}{marks[one] or marks[two]}",
+                f"{ms[both]:.2f} ms{marks[both]}",
+            ]
+        )
     headings = ("network", "batch", "1 rank", "2 ranks", "ratio", "1 rank on both cores")
-    return markdown(headings, lines)
+    return mark(markdown(headings, lines))
 
 
 def links_table() -> str:
     """Latency and bandwidth of both links."""
-    found = {"two ranks on the machine measured": machine(), "10 Gbit/s Ethernet (assumed)": ETHERNET}
+    found = (
+        ("two ranks on the machine measured", machine(), machine_mark()),
+        ("10 Gbit/s Ethernet (assumed)", ETHERNET, ""),
+    )
     lines = [
-        [name, f"{1e6 * link.latency:.1f} µs", f"{link.bandwidth / 1e9:.2f} GB/s"]
-        for name, link in found.items()
+        [name, f"{1e6 * link.latency:.1f} µs{said}", f"{link.bandwidth / 1e9:.2f} GB/s{said}"]
+        for name, link, said in found
     ]
-    return markdown(("link", "latency α", "bandwidth β"), lines)
+    return mark(markdown(("link", "latency α", "bandwidth β"), lines))
 
 
 def settings() -> list[tuple[str, str, int]]:
@@ -159,9 +199,9 @@ def pays_up_to(speed_ups: dict[int, float]) -> int:
     return best
 
 
-def predicted_table(link: Link) -> str:
-    """How many times faster a step of each recipe would be, by the model."""
-    ms, lines = steps(), []
+def predicted_table(link: Link, of_link: str = "") -> str:
+    """How many times faster a step of each recipe would be, by the model. of_link: the mark of the link."""
+    ms, marks, lines = steps(), step_marks(), []
     for recipe, model, batch in settings():
         alone = ms[model, batch, 1, 1]
         speed_ups = {
@@ -170,21 +210,23 @@ def predicted_table(link: Link) -> str:
             for ranks in RANKS
         }
         most = pays_up_to(speed_ups)
+        of_one = marks[model, batch, 1, 1]
+        said = {ranks: of_link or of_one or marks[model, -(-batch // ranks), 1, 1] for ranks in RANKS}
         lines.append(
             [
                 f"`{recipe}`",
-                f"{alone:.2f} ms",
-                *(f"{speed_up:.2f}" for speed_up in speed_ups.values()),
-                f"{most} rank{'s' if most > 1 else ''}",
+                f"{alone:.2f} ms{of_one}",
+                *(f"{speed_up:.2f}{said[ranks]}" for ranks, speed_up in speed_ups.items()),
+                f"{most} rank{'s' if most > 1 else ''}{max(said.values())}",
             ]
         )
     headings = ("recipe", "1 rank", *(f"{ranks} ranks" for ranks in RANKS), "pays up to")
-    return markdown(headings, lines)
+    return mark(markdown(headings, lines))
 
 
 def machine_table() -> str:
     """On one machine, with a core for each rank."""
-    return predicted_table(machine())
+    return predicted_table(machine(), machine_mark())
 
 
 def ethernet_table() -> str:

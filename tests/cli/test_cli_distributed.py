@@ -87,10 +87,26 @@ def started(mpiexec: str, name: str) -> "subprocess.Popen[str]":
     return process
 
 
+def process_of(rank: int) -> int:
+    """The process that is this rank of the run "cut", by what mpiexec has told it."""
+    first = int(Path("runs/cut/.lock").read_text())
+    if rank == 0:
+        return first
+    of_first = Path("/proc", str(first), "stat").read_text().rpartition(")")[2].split()[1]
+    for number in Path(f"/proc/{of_first}/task/{of_first}/children").read_text().split():
+        if f"PMI_RANK={rank}\0" in Path("/proc", number, "environ").read_text():
+            return int(number)
+    raise AssertionError(f"no rank {rank}")
+
+
 @pytest.mark.slow
-def test_a_rank_that_is_killed_ends_the_job_and_one_process_goes_on(numnist: "Numnist", mpiexec: str) -> None:
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_ends_the_job_and_one_process_goes_on(
+    rank: int, numnist: "Numnist", mpiexec: str
+) -> None:
     with started(mpiexec, "cut") as process:
-        os.kill(int(Path("runs/cut/.lock").read_text()), signal.SIGKILL)
+        os.kill(process_of(rank), signal.SIGKILL)
         out, err = process.communicate(timeout=30)
     assert process.returncode != 0
     assert "signal 9" in out + err  # what mpiexec says of it
@@ -155,15 +171,48 @@ def test_what_is_wrong_is_said_once(
     ended.complained(words)
 
 
-def test_data_that_one_rank_lacks(mpiexec: str) -> None:
-    ranks = [[*COMMAND, *TRAIN, "--distributed"], [*COMMAND, *TRAIN, "--distributed", "--data", "nowhere"]]
-    command = [mpiexec, "-n", "1", *ranks[0], ":", "-n", "1", *ranks[1]]
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--distributed", "--data", "nowhere"), "nowhere: no such folder"),
+        (("--distributed", "--epoks", "3"), "unknown flag '--epoks': did you mean '--epochs'?"),
+        (("--distributed", "--help"), "--help: not given to all ranks"),
+        (("--name", "x"), "mpiexec has started 2 of this run, which would fight for one folder: "),
+    ],
+)
+def test_what_is_wrong_on_one_rank_alone(mpiexec: str, arguments: tuple[str, ...], words: str) -> None:
+    first, second = ([*COMMAND, *TRAIN, *of_rank] for of_rank in (("--distributed",), arguments))
+    command = [mpiexec, "-n", "1", *first, ":", "-n", "1", *second]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (
-        2,
-        "",
-        "numnist: rank 1: nowhere: no such folder\n",
-    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"numnist: rank 1: {words}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_help_is_printed_once(mpiexec: str) -> None:
+    ended = mpi(mpiexec, 3, "--distributed", "--help")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.count("usage: ") == 1
+
+
+WITHOUT_MPI = """
+import sys
+from numnist.cli import main
+
+sys.modules["mpi4py"] = None
+sys.exit(main())
+"""
+
+
+def test_each_rank_that_has_no_mpi_says_so(mpiexec: str) -> None:
+    """Alone, since it cannot reach the others."""
+    Path("without.py").write_text(WITHOUT_MPI)
+    command = [mpiexec, "-n", "2", sys.executable, "without.py", *TRAIN, "--distributed"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    said = sorted(done.stderr.splitlines())
+    assert [line.partition(" on ")[0] for line in said] == ["numnist: rank 0", "numnist: rank 1"]
+    assert all('pip install "numnist[mpi]"' in line for line in said)
 
 
 def test_without_mpi_there_is_a_word_about_what_to_install(
@@ -177,6 +226,11 @@ def test_without_mpi_there_is_a_word_about_what_to_install(
 def test_an_mpiexec_of_another_mpi(numnist: "Numnist", mpiexec: str) -> None:
     ended = numnist.process(*TRAIN, "--distributed", OMPI_COMM_WORLD_SIZE="4", OMPI_COMM_WORLD_RANK="0")
     ended.refused("mpiexec has started 4 processes, but they see 1")
+
+
+def test_an_srun_that_does_not_begin_mpi(numnist: "Numnist", mpiexec: str) -> None:
+    ended = numnist.process(*TRAIN, "--distributed", SLURM_STEP_NUM_TASKS="4", SLURM_PROCID="0")
+    ended.refused("srun has started 4 processes, and each sees itself alone")
 
 
 def test_a_rank_without_others_is_a_run_like_any(numnist: "Numnist", mpiexec: str) -> None:

@@ -20,15 +20,12 @@ from numnist.train import (
     OtherRankError,
     Run,
     RunFolder,
-    StepReport,
-    TrainState,
     on_the_first,
     prepare,
     resolve,
     together,
     train,
 )
-from numnist.train.interrupts import ASKING
 
 T = TypeVar("T")
 
@@ -74,11 +71,12 @@ class OnBoardToo(OnBoard):
     def __init__(self, board: Board, rank: int) -> None:
         super().__init__(board, rank)
         self.interrupted = self.agreed = ""
+        self.decided = False
         self.threads: int | None = 1
 
     def add(self, values: Array, *numbers: float) -> tuple[float, ...]:
-        asked = self.collect(self.interrupted)
-        self.agreed = max(asked)  # "interrupted" < "terminated"
+        asked, decided = zip(*self.collect((self.interrupted, self.decided)), strict=True)
+        self.agreed, self.decided = max(asked), any(decided)  # "interrupted" < "terminated"
         return super().add(values, *numbers)
 
     def collect(self, value: T) -> list[T]:
@@ -174,33 +172,6 @@ def test_only_the_first_rank_writes_and_says_on_how_many(
     of_two, of_one = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("two", "alone"))
     assert of_two.keys() == of_one.keys()
     assert of_two["executor"] == {**of_one["executor"], "ranks": 2}
-
-
-class AskAt(Callback):
-    """Has a signal ask one rank behind a step."""
-
-    def __init__(self, rank: OnBoardToo, step: int, word: str) -> None:
-        self.rank, self.step, self.word = rank, step, word
-
-    def on_step_end(self, state: TrainState, report: StepReport) -> None:
-        if state.step == self.step:
-            self.rank.interrupted = self.word
-
-
-@pytest.mark.parametrize("word", ASKING.values())
-@pytest.mark.parametrize("then", [1, 2, 3])
-def test_a_signal_stops_all_ranks_behind_the_same_step_and_another_number_goes_on(
-    word: str, then: int, alone: Ended, dataset: Dataset, tmp_path: Path, network: str
-) -> None:
-    place = tmp_path / "cut"
-    stopped = go(2, dataset, place, network, observers=lambda rank: [AskAt(rank, 9, word)])
-    for each in stopped:
-        assert (each.stopped, each.accuracy, each.run.state.step) == (word, None, 10)
-    assert not (place / "result.json").exists()
-    for each in go(then, dataset, place, network, resume=True):
-        require_close(each, alone)
-    said = json.loads((place / "result.json").read_text())["executor"]
-    assert said.get("ranks", 1) == then
 
 
 def test_what_is_not_finite_ends_all_ranks_with_the_same_words(

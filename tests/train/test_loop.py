@@ -177,6 +177,18 @@ def test_a_weighted_epoch_has_the_weighted_mean_as_its_loss(dataset: Dataset) ->
     np.testing.assert_allclose(gradient, alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan, 1e-60])
+def test_a_weight_that_is_not_above_zero_is_refused(weight: float, dataset: Dataset) -> None:
+    assert dataset.train is not None
+    weights = np.ones(len(dataset.train))
+    weights[3] = weight
+    seen, preprocess = np.arange(9), Preprocess()
+    with pytest.raises(ValueError, match="expected weights above 0"):
+        TrainingImages(dataset.train, seen, preprocess, Augmentation(), 9, 0, weights=weights)
+    # Of an image that is not trained on it is no matter.
+    TrainingImages(dataset.train, seen + 4, preprocess, Augmentation(), 9, 0, weights=weights)
+
+
 def test_a_diverging_run_says_where_and_what_to_try(dataset: Dataset) -> None:
     run = run_of(dataset, optim={"kind": "sgd", "lr": 1e30}, schedule={"kind": "constant"})
     with pytest.raises(

@@ -2,25 +2,48 @@
 
 import contextlib
 import os
+import platform
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn, TextIO
 
 from numnist.cli import explained
 from numnist.errors import InputError
-from numnist.train import MPIRanks, OtherRankError, launched
+from numnist.train import ONE_RANK, MPIRanks, OtherRankError, Ranks, launched
+
+
+def begin(arguments: Sequence[str]) -> Ranks:
+    """The ranks of a command line that is not looked at yet.
+
+    MPI begins before anything can be wrong with it on one rank: the others wait for that one while MPI
+    begins, and cannot be told any more.
+
+    Raises: InputError where --distributed is given and there is no MPI.
+    """
+    is_asked = "--distributed" in arguments
+    if not is_asked and launched()[1] == 1:
+        return ONE_RANK
+    try:
+        return MPIRanks()
+    except InputError:
+        if is_asked:
+            raise
+        return ONE_RANK
 
 
 @contextmanager
-def first_speaks() -> Iterator[None]:
-    """Have what is wrong with a command line told by the first process that mpiexec has started alone."""
+def one_of_many() -> Iterator[None]:
+    """Have each process that mpiexec has started say which one it is when it fails on its own."""
     try:
         yield
-    except InputError:
-        if launched()[0] == 0:
+    except InputError as error:
+        rank, started = launched()
+        if started == 1 or isinstance(error, OtherRankError):
             raise
-        raise SystemExit(2) from None
+        raise InputError(f"rank {rank} on {platform.node()}: {error}") from error
 
 
 def require_alone() -> None:
@@ -39,6 +62,8 @@ def on_ranks(ranks: MPIRanks, command: Callable[[], int]) -> int:
     The first one alone prints. An error that all of them know of (OtherRankError) is told by it; any other
     ends all of them at once: they would wait for this rank for ever.
     """
+    if ranks.ranks == 1:
+        return command()
     said = sys.stderr
     with contextlib.ExitStack() as stack:
         if ranks.rank > 0:
@@ -55,10 +80,15 @@ def on_ranks(ranks: MPIRanks, command: Callable[[], int]) -> int:
             ranks.abort(1)
         except (InputError, OSError, MemoryError, KeyboardInterrupt) as error:
             words, status = explained(error)
-            print(f"numnist: rank {ranks.rank}: {words}", file=said, flush=True)
-            ranks.abort(status)
+            _say_and_abort(ranks, f"numnist: rank {ranks.rank}: {words}\n", said, status)
         except Exception as error:
-            traceback.print_exc(file=said)
             words = f"rank {ranks.rank} has failed, and so has the job: {type(error).__name__}: {error}"
-            print(f"numnist: {' '.join(words.split())}", file=said, flush=True)
-            ranks.abort(1)
+            _say_and_abort(ranks, f"{traceback.format_exc()}numnist: {' '.join(words.split())}\n", said, 1)
+
+
+def _say_and_abort(ranks: MPIRanks, words: str, to: TextIO, status: int) -> NoReturn:
+    """End all ranks with these words, once mpiexec has had time to pass them on: it drops what comes late."""
+    to.write(words)
+    to.flush()
+    time.sleep(0.2)
+    ranks.abort(status)

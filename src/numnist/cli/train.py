@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from numnist.cli.console import plain_console
-from numnist.cli.distributed import first_speaks, on_ranks, require_alone
+from numnist.cli.distributed import begin, on_ranks, one_of_many, require_alone
 from numnist.cli.flags import DataFlags, parse, validate
 from numnist.cli.images import data_flags, load_dataset, remembered_data
 from numnist.cli.models import open_predictor
@@ -19,7 +19,6 @@ from numnist.cli.train_flags import TrainFlags, TrainOptions
 from numnist.data import Dataset
 from numnist.errors import InputError
 from numnist.train import (
-    ONE_RANK,
     Callback,
     Config,
     DivergenceError,
@@ -53,16 +52,31 @@ Found = tuple[RunFolder, str, dict[str, Any], DataFlags]
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     started = time.perf_counter()
-    with first_speaks():
-        given = parse(TrainFlags, "train", arguments)
+    with one_of_many():
+        ranks = begin(arguments)
+        if isinstance(ranks, MPIRanks):
+            return on_ranks(ranks, lambda: _parse_and_run(arguments, ranks, started))
+        return _parse_and_run(arguments, ranks, started)
+
+
+def _parse_and_run(arguments: Sequence[str], ranks: Ranks, started: float) -> int:
+    """Run the command on these ranks, whose command lines may differ."""
+    has_helped = False
+    with together(ranks):
+        try:
+            given = parse(TrainFlags, "train", arguments)
+        except SystemExit:  # --help has been answered
+            has_helped, given = True, {}
         options = validate(
             TrainOptions, {key: given.pop(key) for key in list(given) if key in TrainOptions.model_fields}
         )
-        if not options.distributed:
+        if not options.distributed and not has_helped:
             require_alone()
-        ranks = MPIRanks() if options.distributed else ONE_RANK
-    if isinstance(ranks, MPIRanks):
-        return on_ranks(ranks, lambda: _run(given, options, ranks, started))
+    helped = ranks.collect(has_helped)
+    if all(helped):
+        return 0
+    if any(helped):
+        raise OtherRankError(f"rank {helped.index(True)}: --help: not given to all ranks")
     return _run(given, options, ranks, started)
 
 

@@ -237,11 +237,12 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """Train the model with these settings, from where `_optimizer_state` is if there is one."""
         images = self._as_images(samples.X, samples.size)
         labels = np.searchsorted(self.classes_, samples.y)
-        weights = samples.weights
+        weights, chosen = samples.weights, np.arange(len(images))
         if weights is not None:
             weights = weights / weights.max()  # their sum may be too large a number
-            weights = weights / weights.mean()
-        n = len(images)
+            chosen = np.flatnonzero(weights.astype(np.float32))  # the others do not count
+            weights = weights / weights[chosen].mean()
+        n = len(chosen)
         size = min(config.batch_size, n)
         if problem := last_batch_problem(self.model_, n, size):
             raise ValueError(f"batch_size: {problem}")
@@ -252,7 +253,7 @@ class NumnistClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             images = preprocess(images)[:, 0]
             preprocess = Preprocess(preprocess.image_size, scale=1, classes=preprocess.classes)
         split = Split(images, labels.astype(np.int64))
-        batches = TrainingImages(split, np.arange(n), preprocess, augmentation, size, seed, weights=weights)
+        batches = TrainingImages(split, chosen, preprocess, augmentation, size, seed, weights=weights)
         trainer, state = set_up(config, self.model_, batches, None, self.threads)
         if self._optimizer_state is not None:
             state.optimizer = self._optimizer_state

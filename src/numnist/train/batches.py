@@ -28,7 +28,11 @@ class TrainingImages:
     clean_from: the epoch from which on (0 for the first) nothing is augmented; None for never. ranks: those
     that share out each batch.
     weights: how much each image of the split counts in the loss, (N,); None for 1 each. For the loss to be a
-    weighted mean, their own mean over the images that are trained on is 1, and labels are not smoothed.
+    weighted mean, their own mean over the images that are trained on is 1, and labels are not smoothed. They
+    are above 0, as float32 too, or it could not be told which answers are right: leave out what is not to
+    count.
+
+    Raises: ValueError for a weight of 0 or below, or NaN, of an image that is trained on.
     """
 
     split: Split
@@ -40,6 +44,11 @@ class TrainingImages:
     clean_from: int | None = None
     ranks: Reducer = ALONE
     weights: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse weights that are not above 0."""
+        if self.weights is not None and not (self.weights[self.indices].astype(np.float32) > 0).all():
+            raise ValueError("expected weights above 0")
 
     def __len__(self) -> int:
         """Number of images."""

@@ -11,9 +11,11 @@ class Callback:
     """Hooks that do nothing; override what you need.
 
     A callback changes the run through `state` alone: `state.stop = "reason"` ends it after the current step,
-    `state.lr_scale` multiplies the schedule's learning rate. One that has to remember something over an
-    interruption says so in `saved` and takes it back in `restore`; arrays and plain values are both welcome.
-    `restore` raises ValueError for values that cannot be.
+    `state.lr_scale` multiplies the schedule's learning rate. What the first of several ranks sets behind a
+    step holds on all of them from the next one on, which is the last one where it is a stop.
+
+    One that has to remember something over an interruption says so in `saved` and takes it back in
+    `restore`; arrays and plain values are both welcome. It raises ValueError for values that cannot be.
     """
 
     def on_warning(self, words: str) -> None:

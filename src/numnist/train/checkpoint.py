@@ -15,6 +15,7 @@ from numnist.nn import Model
 from numnist.train import checkpoint_file
 from numnist.train.callbacks import Callback
 from numnist.train.checkpoint_file import check_names, describe_damage
+from numnist.train.loop import exchange
 from numnist.train.ranks import Ranks
 from numnist.train.state import EpochReport, StepReport, TrainState
 
@@ -133,6 +134,9 @@ def share_state(
     """
     if ranks.ranks == 1:
         return
+    if state.average is not None and state.average.is_swapped:  # it has been the end before
+        exchange(model, state.average)
+    state.interrupted = ""
     arrays, values = ranks.share(_contents(identity, model, state, callbacks))
     if ranks.rank > 0:
         reports = {

@@ -15,10 +15,10 @@ from numnist.optim import Optimizer, Schedule, Update, WeightAverage, clip_gradi
 from numnist.train.batches import TrainingImages
 from numnist.train.callbacks import Callback
 from numnist.train.divergence import ADVICE, DivergenceError, first_not_finite, require_finite
-from numnist.train.interrupts import stop_on_signals
+from numnist.train.interrupts import Asked, stop_on_signals
 from numnist.train.metrics import evaluate
 from numnist.train.prefetch import prefetch
-from numnist.train.ranks import ONE_RANK, Ranks
+from numnist.train.ranks import ONE_RANK, Ranks, strongest
 from numnist.train.state import EpochReport, StepReport, TrainState
 from numnist.train.streams import Stream, generator
 
@@ -51,10 +51,14 @@ class Trainer:
         """
         if state.average is not None and state.average.is_swapped:  # it has been the end before
             exchange(self.model, state.average)
+        asked: Asked = state
+        if self.ranks.ranks > 1:
+            asked = self.ranks
+            self.ranks.interrupted = ""
         for callback in callbacks:
             callback.on_train_begin(state, self.images.steps_per_epoch, epochs)
+        self._agree(state)
         # A diverging run overflows before its loss is looked at; that look is the warning.
-        asked = state if self.ranks.ranks == 1 else self.ranks
         with stop_on_signals(asked), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             while state.epoch < epochs and not state.is_over:
                 self._epoch(state, callbacks)
@@ -89,7 +93,14 @@ class Trainer:
         state.report, state.partial = epoch, None
         for callback in callbacks:
             callback.on_epoch_end(state, epoch)
-        state.stop, state.lr_scale = self.ranks.share((state.stop, state.lr_scale))
+        self._agree(state)
+
+    def _agree(self, state: TrainState) -> None:
+        """Have on all ranks what the callbacks of the first and signals to any of them have asked for."""
+        if self.ranks.ranks > 1:
+            of_ranks = self.ranks.collect(((state.stop, state.lr_scale), self.ranks.interrupted))
+            state.stop, state.lr_scale = of_ranks[0][0]
+            state.interrupted = strongest(asked for _, asked in of_ranks)
 
     def _steps(
         self,
@@ -100,14 +111,19 @@ class Trainer:
     ) -> bool:
         """A step for each batch; whether all were taken, or a stop was wanted before the last."""
         last_step = (state.epoch + 1) * self.images.steps_per_epoch
+        decided = state.stop, state.lr_scale  # the same on all ranks
         update = Update(self.optimizer, state.optimizer)
         for x, y in batches:
-            lr = self.schedule(state.step) * state.lr_scale
+            if self.ranks.ranks > 1:
+                self.ranks.decided = (state.stop, state.lr_scale) != decided
             result = self.executor.loss_and_grads(
                 x, y, generator(self.images.seed, Stream.DROPOUT, state.step)
             )
             if self.ranks.ranks > 1:
                 state.interrupted = self.ranks.agreed
+                if self.ranks.decided:
+                    state.stop, state.lr_scale = decided = self.ranks.share((state.stop, state.lr_scale))
+            lr = self.schedule(state.step) * state.lr_scale
             if not math.isfinite(result.loss):
                 self._explain(result.loss, x, len(y), state, lr)
             gradient = self.executor.gradient
@@ -116,12 +132,15 @@ class Trainer:
             if state.average is not None:
                 state.average.update(self.model.parameters, self.model.buffers)
             state.step += 1
+            is_over = state.is_over  # by what all ranks know
 
             step = StepReport(result.loss, result.correct, len(y), lr, norm)
             epoch.add(step)
             for callback in callbacks:
                 callback.on_step_end(state, step)
-            if state.is_over and state.step < last_step:
+            if self.ranks.ranks == 1:
+                is_over = state.is_over
+            if is_over and state.step < last_step:
                 return False
         return True
 

@@ -9,6 +9,7 @@ import numpy as np
 from numnist.arrays import Array
 from numnist.engine import available_cores
 from numnist.errors import InputError
+from numnist.train.ranks import ASKED, strongest
 
 T = TypeVar("T")
 
@@ -20,8 +21,8 @@ EXTRA = (
 RANK_AND_SIZE = (("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"))
 """Variables in which mpiexec says which process this is, of how many: MPICH and its kin, Open MPI."""
 
-ASKED = ("interrupted", "terminated")
-"""What a signal may ask for, the stronger one last; each is a number behind what is added up."""
+FLAGS = len(ASKED) + 1
+"""Numbers behind what is added up: whether signals have asked for this or that, or callbacks decided."""
 
 
 def launched() -> tuple[int, int]:
@@ -63,7 +64,15 @@ class MPIRanks:
                 f"mpiexec has started {started} processes, but they see {self.ranks}: it is of another MPI "
                 "than mpi4py's: use the mpiexec that was installed with it"
             )
+        tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "")
+        by_mpiexec = any(size in os.environ for _, size in RANK_AND_SIZE)  # inside a step of srun's
+        if self.ranks == 1 and not by_mpiexec and tasks.isdigit() and int(tasks) > 1:
+            raise InputError(
+                f"srun has started {tasks} processes, and each sees itself alone: srun --mpi=list names what "
+                "it can begin MPI with (--mpi=pmi2, --mpi=pmix); or use mpiexec"
+            )
         self.interrupted = self.agreed = ""
+        self.decided = False
         self.threads: int | None = self._cores()
         self._sums: Array = np.empty(0, np.float32)
 
@@ -82,15 +91,17 @@ class MPIRanks:
         self._comm.Allgather(row, rows)
 
     def add(self, values: Array, *numbers: float) -> tuple[float, ...]:
-        """See `Reducer.add`: one all-reduce for all of it, and for what signals ask."""
-        n, asked = len(values), [float(self.interrupted == word) for word in ASKED]
-        if len(self._sums) != n + len(numbers) + len(asked):
-            self._sums = np.empty(n + len(numbers) + len(asked), np.float32)
-        self._sums[:n], self._sums[n:] = values, [*numbers, *asked]
+        """See `Reducer.add`: one all-reduce for all of it, and for `interrupted` and `decided`."""
+        n, flags = len(values), [float(self.interrupted == word) for word in ASKED] + [float(self.decided)]
+        if len(self._sums) != n + len(numbers) + FLAGS:
+            self._sums = np.empty(n + len(numbers) + FLAGS, np.float32)
+        self._sums[:n], self._sums[n:] = values, [*numbers, *flags]
         self._comm.Allreduce(self._in_place, self._sums)
         values[...] = self._sums[:n]
-        *sums, interrupted, terminated = self._sums[n:].tolist()
-        self.agreed = ASKED[1] if terminated else ASKED[0] if interrupted else ""
+        *sums, interrupted, terminated, decided = self._sums[n:].tolist()
+        asked = zip(ASKED, (interrupted, terminated), strict=True)
+        self.agreed = strongest(word if ranks else "" for word, ranks in asked)
+        self.decided = bool(decided)
         return tuple(sums)
 
     def collect(self, value: T) -> list[T]:

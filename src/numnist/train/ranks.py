@@ -1,6 +1,6 @@
 """What a run needs of the ranks that train one model together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -8,6 +8,10 @@ from numnist.engine import Alone, Reducer
 from numnist.errors import InputError
 
 T = TypeVar("T")
+
+
+ASKED = ("interrupted", "terminated")
+"""What a signal may ask for, the stronger one last."""
 
 
 class OtherRankError(InputError):
@@ -18,12 +22,14 @@ class Ranks(Reducer, Protocol):
     """The ranks of a job; real ones are `mpi.MPIRanks`.
 
     interrupted: what a signal has asked this rank for, see `TrainState`. agreed: what signals had asked any
-    rank for by the last `add`; so all of them stop behind the same step. threads: cores for each of them;
-    None for all that this process may use.
+    rank for by the last `add`; so all of them stop behind the same step. decided: whether callbacks of this
+    rank have decided on something since the last step; behind an `add`, whether those of any have.
+    threads: cores for each of them; None for all that this process may use.
     """
 
     interrupted: str
     agreed: str
+    decided: bool
     threads: int | None
 
     def collect(self, value: T) -> list[T]:
@@ -39,6 +45,7 @@ class OneRank(Alone):
     """A process that trains a model on its own."""
 
     interrupted = agreed = ""
+    decided = False
     threads: int | None = None
 
     def collect(self, value: T) -> list[T]:
@@ -51,6 +58,11 @@ class OneRank(Alone):
 
 
 ONE_RANK = OneRank()
+
+
+def strongest(asked: Iterable[str]) -> str:
+    """What is to be done where signals have asked for these; "" is for nothing."""
+    return max(asked, key=("", *ASKED).index)
 
 
 @contextmanager
