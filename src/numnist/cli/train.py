@@ -74,6 +74,8 @@ def _parse_and_run(arguments: Sequence[str], ranks: Ranks, started: float) -> in
             require_alone()
     helped = ranks.collect(has_helped)
     if all(helped):
+        if ranks.ranks == 1:
+            raise SystemExit(0)  # as every command ends that has answered --help
         return 0
     if any(helped):
         raise OtherRankError(f"rank {helped.index(True)}: --help: not given to all ranks")
