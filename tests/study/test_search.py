@@ -26,9 +26,7 @@ SPACE: dict[str, Any] = {
 
 def worker(tmp_path: Path, dataset: Dataset, space: dict[str, Any] = SPACE) -> tuple[Worker, SearchJob]:
     search = parse_search(space, "space")
-    queue = Queue(
-        open_storage(tmp_path / "journal.log", 10), "space", 10, definition("space", search, dataset)
-    )
+    queue = Queue(open_storage(tmp_path / "journal.log", 10), "space", 10, definition(search, dataset))
     job = job_of(queue)
     assert isinstance(job, SearchJob)
     assert job.search == search

@@ -51,7 +51,7 @@ def _search(flags: SearchFlags) -> int:
         raise InputError(f"--out: {flags.out} exists: --force writes over it")
     dataset = load_dataset(flags, ("train", "test"))
     name = flags.name or name
-    queue = flags.queue(name, definition(name, contents, dataset), flags.heartbeat)
+    queue = flags.queue(name, definition(contents, dataset), flags.heartbeat)
     job = SearchJob(name, contents, queue)
     queue.forgive()
     status = work_here(job, queue, flags)

@@ -112,7 +112,7 @@ def _run(flags: RunFlags) -> int:
     plan = Plan(flags.name or name, contents)
     dataset = load_dataset(flags, ("train", "test"))
     plan.check(dataset)
-    queue = flags.queue(plan.name, definition(plan.name, contents, dataset), flags.heartbeat)
+    queue = flags.queue(plan.name, definition(plan, dataset), flags.heartbeat)
     queue.forgive()
     try:
         status = work_here(StudyJob(plan), queue, flags)

@@ -14,22 +14,18 @@ from numnist.study.search import SearchJob
 from numnist.study.search_file import SearchFile, parse_search
 from numnist.study.study_file import StudyFile, parse_study
 
-Contents = StudyFile | SearchFile
 
-
-def definition(name: str, contents: Contents, dataset: Dataset) -> dict[str, Any]:
+def definition(what: Plan | SearchFile, dataset: Dataset) -> dict[str, Any]:
     """What a study or a search is: whoever works at it has to agree with it.
 
     Raises: InputError where a network's file cannot be read.
     """
-    if isinstance(contents, StudyFile):
-        kind, models = "study", Plan(name, contents).models()
-    else:
-        kind, models = "search", set(contents.models())
+    contents: StudyFile | SearchFile
+    kind, contents = ("study", what.study) if isinstance(what, Plan) else ("search", what)
     return {
         kind: contents.model_dump(mode="json", exclude_none=True),
         "data": dataset.fingerprint,
-        "networks": networks(models),
+        "networks": networks(what.models()),
     }
 
 
