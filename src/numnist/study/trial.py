@@ -129,8 +129,10 @@ def _prepared(trial: Trial, dataset: Dataset, threads: int | None) -> Run:
 
 
 def _validated(run: Run) -> Row:
-    """How the network that the run ended with does on validation: which may not be that of the last epoch."""
-    validation = run.trainer.validation
+    """How the network that the run ended with does on validation, which may not be that of the last epoch."""
+    report, validation = run.state.report, run.trainer.validation
+    if run.keep_best is None and report is not None:
+        return {"val_accuracy": report.val_accuracy, "val_loss": report.val_loss}
     if validation is None:
         return {"val_accuracy": None, "val_loss": None}
     found = evaluate(run.trainer.executor, run.model.preprocess, validation.images, validation.labels)
