@@ -1,13 +1,15 @@
 """The rows in results/, and how tables are made of them."""
 
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from numnist.study.report import markdown
 from numnist.train import Config, Ensemble, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
+
+__all__ = ["ROOT", "Row", "ensemble_row", "headline_runs", "is_current", "markdown", "newest", "rows"]
 
 Row = dict[str, Any]
 
@@ -56,9 +58,3 @@ def ensemble_row(ensemble: Ensemble) -> tuple[Row, list[Row]] | None:
         and (row["tta"], row["on"]) == (ensemble.tta, "test")
     ]
     return (found[0], runs) if found and len(runs) == len(ensemble.seeds) else None
-
-
-def markdown(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A table."""
-    table = [headings, ["---"] * len(headings), *lines]
-    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in table)

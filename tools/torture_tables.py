@@ -69,4 +69,4 @@ def survivors_table() -> str:
 
 
 def _code(line: str) -> str:
-    return "`" + line.replace("|", "\\|") + "`"
+    return f"`{line}`"
