@@ -17,7 +17,6 @@ results/validation.jsonl, and its model is DIR/RECIPE-SEED-validation.safetensor
 
 import argparse
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -29,11 +28,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from threadpoolctl import threadpool_info
-
-from numnist import __version__
 from numnist.data import Dataset, load_mnist, split_validation
+from numnist.study.trial import environment as software
 from numnist.train import Config, RunFolder, prepare, resolve, train
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -55,21 +51,10 @@ def commit() -> str:
 
 def environment() -> dict[str, Any]:
     """What a figure may depend on besides the code."""
-    blas = [info for info in threadpool_info() if info["user_api"] == "blas"]
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     cpu = [line for line in lines if line.startswith("model name")]
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "blas": [
-            f"{info['internal_api']} {info['version']} {info.get('architecture', '')}".strip()
-            for info in blas
-        ],
-        "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.processor(),
-        "cores": os.cpu_count(),
-        "numnist": __version__,
-    }
+    return software() | {"cpu": cpu[0].partition(":")[2].strip() if cpu else platform.processor()}
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -11,11 +11,11 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from accuracy import RESULTS, commit
 
 from numnist.cli import main as numnist
+from numnist.study import read_rows
 
 STUDY = "eight-factors"
 ROWS = RESULTS / "study.jsonl"
@@ -24,19 +24,14 @@ CLOCK = ("seconds", "cpu_seconds", "environment", "commit", "date", "study")
 """What of a row in the results is not the run's own."""
 
 
-def lines(path: Path) -> dict[str, dict[str, Any]]:
-    """The objects in the lines of a file by their keys; none where there is no such file."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return {found["key"]: found for found in map(json.loads, text.splitlines())}
-
-
 def collect(folder: Path, code: str) -> int:
     """Bring the rows of a study's folder into the results; how many there are then.
 
     A run that is there already, and has come to the same, keeps the commit that it was made by.
     """
-    known, clocks = lines(ROWS), lines(folder / "timing.jsonl")
-    for key, row in lines(folder / "rows.jsonl").items():
+    known = read_rows(ROWS) if ROWS.exists() else {}
+    clocks = read_rows(folder / "timing.jsonl")
+    for key, row in read_rows(folder / "rows.jsonl").items():
         old = {name: value for name, value in known.get(key, {}).items() if name not in CLOCK}
         if old == row:
             continue
