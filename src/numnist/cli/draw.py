@@ -11,10 +11,10 @@ from pydantic_settings import CliPositionalArg
 
 from numnist.cli.console import plain_console
 from numnist.cli.flags import Flags, parse, validate
-from numnist.cli.models import FILE, MODEL, find_model
+from numnist.cli.models import FILE, MODEL, find_model, open_model
 from numnist.errors import InputError
 from numnist.interop.page import MOST_MODELS, write_page
-from numnist.nn import Model, load_model
+from numnist.nn import Model
 from numnist.predict.pretrained import PREFIX
 
 SHIPPED = ["pretrained:cnn", "pretrained:cnn-best", "pretrained:small"]
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     if flags.out is not None and flags.out.exists() and not flags.force:
         raise InputError(f"{flags.out}: exists: choose another with --out, or --force to replace it")
     names = names_of(flags.models)
-    models = [load_model(find_model(name)) for name in flags.models]
+    models = [open_model(name) for name in flags.models]
     out = write_page(models, names, flags.out) if flags.out else _temporary(models, names)
     shown = flags.open and webbrowser.open(out.resolve().as_uri())
     plain_console().print(f"wrote {out}{'' if shown else ': open it in a browser'}", soft_wrap=True)

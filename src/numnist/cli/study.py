@@ -140,11 +140,8 @@ def _work(flags: WorkFlags) -> int:
     worker = Worker(queue, job, dataset, flags.folder / job.name / "runs", flags.threads, tell)
     try:
         tell(f"{job.name}: {worker.work():,} runs were done here")
-    except (
-        InputError,
-        OSError,
-        MemoryError,
-    ) as error:  # of this machine, or of the storage: others may go on
+    except (InputError, OSError, MemoryError) as error:
+        # Of this machine, or of the storage: others may go on.
         words = error if isinstance(error, InputError) else f"this worker cannot go on: {error!r}"
         print(f"numnist: {job.name}: {words}", file=sys.stderr)  # noqa: T201
         return 1

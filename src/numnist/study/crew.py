@@ -32,12 +32,11 @@ class WorkersDied(Exception):  # noqa: N818 -- it says what happened
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is. seconds_left: None as long as nothing tells. workers: that run now, here."""
+    """How far a study is. seconds_left: None as long as nothing tells."""
 
     done: int
     total: int
     running: int
-    workers: int
     seconds_left: float | None
 
 
@@ -48,7 +47,7 @@ def progress(queue: Queue, job: Job, workers: int = 0) -> Progress:
     seconds = job.seconds_left(rows, queue.clocks())
     left = None if seconds is None else seconds / max(1, workers, running)
     done = sum(key in rows for key in job.due(rows))
-    return Progress(done, job.count(rows), running, workers, left)
+    return Progress(done, job.count(rows), running, left)
 
 
 def run_workers(

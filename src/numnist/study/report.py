@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from numnist.study.analysis import MINIMAL, Analysis, Comparison, p_in_words
+from numnist.study.analysis import MINIMAL, UNFINISHED, Analysis, Comparison, p_in_words
 from numnist.study.statistics import Summary
 from numnist.study.study_file import Claim
 
@@ -96,7 +96,7 @@ def factor_table(analysis: Analysis, name: str) -> str:
     lines: list[Sequence[object]] = []
     for level in factor.levels:
         if not analysis.is_known(name, level):
-            lines.append([_named(analysis, name, level), "", "not all runs are there", "", "", "", ""])
+            lines.append([_named(analysis, name, level), "", UNFINISHED, "", "", "", ""])
             continue
         found = analysis.summary(name, level)
         comparison = analysis.comparisons.get((name, level, factor.base))
