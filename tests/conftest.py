@@ -1,11 +1,14 @@
 """What every room's tests share."""
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 # Deadlines measure the machine, not the code. CI tries the same examples every time, so that what lands does
 # not depend on luck; people try others.
@@ -33,3 +36,15 @@ def mnist_directory() -> Path:
     if not any(directory.glob("train-images*")):
         pytest.fail(f"NUMNIST_DATA={named} holds no MNIST, so the tests on real MNIST cannot run")
     return directory
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; skips where there is none. One for all, since a process can drive no second one."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium here")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()

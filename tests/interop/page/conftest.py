@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from numnist.arrays import Array
 from numnist.interop.page import write_page
 from numnist.nn import Model, load_model
 from numnist.predict import pretrained
-
-CHROMIUM = shutil.which("chromium")
 
 SHIPPED = ("cnn", "cnn-best", "small")
 
@@ -25,16 +22,6 @@ Points = Sequence[tuple[float, float]]
 """A stroke, in sides of the pad."""
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
