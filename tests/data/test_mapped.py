@@ -1,6 +1,7 @@
 """Large files of images stay on disk, and nothing else differs."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,22 +73,64 @@ def test_a_large_file_must_keep_its_promise(tmp_path: Path, change: int, words: 
         read_idx(tmp_path / "images")
 
 
-@given(indices=st.lists(st.integers(0, 8), max_size=20))
-def test_released_images_are_there_when_they_are_looked_at(
-    tmp_path_factory: pytest.TempPathFactory, indices: list[int]
+@given(indices=st.lists(st.integers(-8, 7), max_size=20), step=st.sampled_from([1, 2, -1]))
+def test_taken_images_are_those_of_the_array(
+    tmp_path_factory: pytest.TempPathFactory, indices: list[int], step: int
 ) -> None:
     path = tmp_path_factory.mktemp("mapped") / "images"
-    write_idx(path, images())
-    split = Split(read_idx(path)[1:], np.zeros(8, np.int64))
-    assert is_mapped(split.images)
-    split.release()
-    chosen = np.array([i % 8 for i in indices], int)
-    taken = split.take(chosen)
-    split.release()
+    write_idx(path, images(17))
+    array = read_idx(path)[1:][::step][:8]
+    assert is_mapped(array)
+    split = Split(array, np.arange(8))
+    taken = split.take(np.array(indices, int))
     assert not is_mapped(taken.images)
-    np.testing.assert_array_equal(taken.images, images()[1:][chosen])
-    np.testing.assert_array_equal(split.images, images()[1:])
-    Split(images(), np.zeros(9, np.int64)).release()  # nothing to let go of
+    np.testing.assert_array_equal(taken.images, images(17)[1:][::step][:8][np.array(indices, int)])
+    np.testing.assert_array_equal(taken.labels, np.arange(8)[np.array(indices, int)])
+
+
+@pytest.mark.parametrize("index", [9, -10])
+def test_an_index_out_of_bounds_is_refused(tmp_path: Path, index: int) -> None:
+    write_idx(tmp_path / "images", images())
+    with pytest.raises(IndexError):
+        mapped.take(read_idx(tmp_path / "images"), np.array([0, index]))
+
+
+def test_images_of_other_strides_are_taken_too(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", images())
+    array = read_idx(tmp_path / "images")[:, ::2]
+    np.testing.assert_array_equal(mapped.take(array, np.array([3, 1])), images()[[3, 1], ::2])
+
+
+def test_a_file_that_is_cut_short_while_it_is_used_is_named(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", images())
+    split = Split(read_idx(tmp_path / "images"), np.zeros(9, np.int64))
+    os.truncate(tmp_path / "images", 16 + 20 * 5 + 7)
+    np.testing.assert_array_equal(split.images_at(np.array([4])), images()[4:5])
+    with pytest.raises(InputError, match=r"images: it has been cut short while it was used$"):
+        split.images_at(np.array([4, 5]))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        raise OSError(5, "Input/output error")
+
+    write_idx(tmp_path / "images", images())
+    array = read_idx(tmp_path / "images")
+    monkeypatch.setattr(os, "preadv", fails)
+    with pytest.raises(InputError, match=r"images: cannot be read \(Input/output error\)$"):
+        mapped.take(array, np.array([1]))
+
+
+def test_the_descriptor_is_closed_with_the_array(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images", images())
+    array = read_idx(tmp_path / "images")
+    mapping = mapped._mapping(array)
+    assert mapping is not None
+    descriptor = mapping.descriptor
+    os.fstat(descriptor)
+    del array, mapping
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_where_nothing_can_be_mapped_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,21 +147,24 @@ def test_where_nothing_can_be_mapped_it_is_read(tmp_path: Path, monkeypatch: pyt
         read_idx(tmp_path / "images", max_bytes=50)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident")
-def test_what_is_released_takes_no_memory(tmp_path: Path) -> None:
-    def resident() -> int:
-        """Bytes of mapped files that are in memory."""
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("RssFile")).split()[1])
+def resident() -> int:
+    """Bytes of mapped files that are in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("RssFile")).split()[1])
 
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says what is resident")
+def test_what_is_taken_leaves_nothing_behind_and_what_is_released_goes(tmp_path: Path) -> None:
     size = 2**25
     write_idx(tmp_path / "images", np.ones((size // 1024, 32, 32), np.uint8))
     split = Split(read_images(tmp_path / "images").array, np.zeros(size // 1024, np.int64))
     before = resident()
+    for part in split.parts(np.arange(len(split))):
+        assert part.all()
+    assert resident() - before < 0.01 * size
     assert split.images.sum() == size
-    looked_at = resident()
-    split.release()
-    assert looked_at - before > 0.9 * size
+    assert resident() - before > 0.9 * size
+    mapped.release(split.images)
     assert resident() - before < 0.1 * size
 
 
@@ -128,5 +174,7 @@ def test_a_deleted_file_can_still_be_read(tmp_path: Path) -> None:
     dataset = load_idx_dataset(tmp_path / "i", tmp_path / "l")
     (tmp_path / "i").unlink()
     assert dataset.train is not None
-    dataset.train.release()
+    mapped.release(dataset.train.images)
+    mapped.release(images())  # nothing to let go of
+    np.testing.assert_array_equal(dataset.train.images_at(np.arange(9)), images())
     np.testing.assert_array_equal(dataset.train.images, images())

@@ -19,7 +19,7 @@ from numnist.data.known import (
     TRAIN_LABELS,
     KnownFile,
 )
-from numnist.data.mapped import release
+from numnist.data.mapped import take
 from numnist.errors import InputError
 
 MAX_CLASSES = 2**16
@@ -53,17 +53,17 @@ class Split:
 
     def take(self, indices: Array | slice) -> "Split":
         """The examples at `indices`; a slice shares the memory, an array of indices copies."""
-        return Split(self.images[indices], self.labels[indices])
+        images = self.images[indices] if isinstance(indices, slice) else self.images_at(indices)
+        return Split(images, self.labels[indices])
+
+    def images_at(self, indices: Array) -> Array:
+        """A copy of the images at these indices, (n, H, W); from disk if they are there: `mapped.take`."""
+        return take(self.images, indices)
 
     def parts(self, indices: Array) -> Iterator[Array]:
-        """The images at `indices`, some at a time; those on disk are let go of again."""
+        """The images at `indices`, some at a time."""
         for start in range(0, len(indices), PART):
-            yield self.images[indices[start : start + PART]]
-            self.release()
-
-    def release(self) -> None:
-        """Let go of what of images on disk has been brought into memory (see `mapped.release`)."""
-        release(self.images)
+            yield self.images_at(indices[start : start + PART])
 
 
 @dataclass(frozen=True)

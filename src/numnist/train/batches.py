@@ -12,13 +12,6 @@ from numnist.engine import ALONE, Reducer, part_of
 from numnist.nn import Preprocess
 from numnist.train.streams import Stream, generator
 
-RELEASE_EVERY = 64
-"""Batches after which what they brought into memory of images on disk is let go of.
-
-The system brings in much around each image, and may take it back at any time; to let go more often costs
-time.
-"""
-
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
@@ -73,12 +66,10 @@ class TrainingImages:
         all_batches = batches(len(self), self.batch_size, order)
         for step, chosen in enumerate(islice(all_batches, done, None), start=first_step + done):
             part = part_of(len(chosen), self.ranks.rank, self.ranks.ranks)
-            images = self.split.images[self.indices[chosen[part]]]
+            images = self.split.images_at(self.indices[chosen[part]])
             if not is_clean:
                 rng = generator(self.seed, Stream.AUGMENTATION, step)
                 images = self.augmentation.apply(images, rng, len(chosen), part.start)
-            if step % RELEASE_EVERY == 0:
-                self.split.release()
             yield self.preprocess(images), self._targets(self.indices[chosen])
 
     def _targets(self, indices: Array) -> Array:
