@@ -31,7 +31,9 @@ def unrolled_along_w() -> Pair:
     stage, patches = convolution()
     x, weight = normal(N, 1, 28, 28), stage.layers.conv.parameters["weight"].reshape(16, -1)
     outputs, phases = aligned((N, 16, 24 * 24)), aligned(stage.epilogue.phases_shape(N))
-    products = [patches.product(stage.weight, phases, block) for block in stage.epilogue.blocks(N)]
+    products = [
+        patches.product(stage.weight, phases[:, :, block], block) for block in stage.epilogue.blocks(N)
+    ]
 
     def before() -> None:
         np.matmul(weight, unfold(x, (5, 5), 1, 0), out=outputs)
@@ -85,10 +87,11 @@ def block_by_block() -> Pair:
     undivided = Undivided(of_stage.pool, of_stage.relu, of_stage.columns, of_stage.rows, of_stage.channels)
 
     def forward(epilogue: Epilogue) -> tuple[Step, Array]:
-        phases = aligned(epilogue.phases_shape(N))
+        phases = epilogue.phases(N, Scratch())
         y, dy = aligned(epilogue.shape(N)), aligned(epilogue.shape(N))
         work = EpilogueWork(epilogue, N, Scratch(), phases, phases, y, dy)
-        fill = [patches.product(stage.weight, phases, block) for block in epilogue.blocks(N)]
+        blocks = zip(phases, epilogue.blocks(N), strict=True)
+        fill = [patches.product(stage.weight, of_block, block) for of_block, block in blocks]
         return partial(work.forward, None, stage.bias, fill), y
 
     (before, left), (after, right) = forward(undivided), forward(of_stage)
@@ -106,10 +109,11 @@ def windows() -> Pair:
     x, epilogue = normal(N, 1, 28, 28), stage.epilogue
     phases, dphases = aligned(epilogue.phases_shape(N)), normal(*epilogue.phases_shape(N))
     dweights, left, right = aligned((2, 2, 12, 25, 16)), aligned((5, 5, 16)), aligned((5, 5, 16))
-    adjoint = patches.matrices(slice(None)).swapaxes(-1, -2), patches.outputs(dphases, slice(None))
+    adjoint = patches.matrices(slice(None)).swapaxes(-1, -2), patches.outputs(dphases)
     forward: list[Step] = list(patches.unroll)
     for block in epilogue.blocks(N):
-        forward += [patches.product(stage.weight, phases, block), *epilogue.maxima(phases[:, :, block])]
+        of_block = phases[:, :, block]
+        forward += [patches.product(stage.weight, of_block, block), *epilogue.maxima(of_block)]
 
     def before() -> None:
         run(forward)

@@ -127,7 +127,7 @@ class Convolution(Stage):
             return self.folded()
         self.sign[...] = 1
         if norm is not None:
-            self.sign[norm.parameters["weight"] < 0] = -1
+            np.copysign(self.sign, norm.parameters["weight"], out=self.sign)
         return self.signed(conv.parameters["weight"]), conv.parameters["bias"]
 
     def signed(self, weight: Array) -> Array:

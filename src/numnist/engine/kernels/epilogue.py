@@ -59,6 +59,13 @@ class Epilogue:
         count = min(self.columns, -(-self.columns * column // BLOCK_BYTES))
         return [slice(self.columns * i // count, self.columns * (i + 1) // count) for i in range(count)]
 
+    def phases(self, n: int, scratch: Scratch) -> list[Array]:
+        """Memory for the phases of the blocks: one for all of them, so that it stays in the cache."""
+        whole = self.phases_shape(n)
+        shapes = [(*whole[:2], block.stop - block.start, *whole[3:]) for block in self.blocks(n)]
+        scratch.array("phases", max(shapes))
+        return [scratch.array("phases", shape) for shape in shapes]
+
     def maxima(self, phases: Array) -> list[Step]:
         """Steps after which phases[0, 0] is the maximum of each window, in evaluation."""
         first, *others = (phase for above_or_below in phases for phase in above_or_below)
@@ -87,10 +94,12 @@ class EpilogueWork:
     """
 
     def __init__(
-        self, epilogue: Epilogue, n: int, scratch: Scratch, phases: Array, dphases: Array, y: Array,
-        dy: Array, *, keeps: bool = False, by_differences: bool = False,
+        self, epilogue: Epilogue, n: int, scratch: Scratch, phases: Sequence[Array], dphases: Sequence[Array],
+        y: Array, dy: Array, *, keeps: bool = False, by_differences: bool = False,
     ) -> None:  # fmt: skip
-        """keeps: whether pooled values and do must outlive a meeting; else they are in y and in scratch.
+        """phases, dphases: those of each block of `Epilogue.blocks`, and their gradients.
+
+        keeps: whether pooled values and do must outlive a meeting; else they are in y and in scratch.
 
         by_differences: `unpool` then leaves, in the place of the left one of each pair, what is passed to
         either, and in that of the right one what is passed to that. It is a pass less, for a caller who has
@@ -103,9 +112,8 @@ class EpilogueWork:
         # ops.max_pool2d); whether the pair above won and ReLU passed it on, and the pair below.
         self._right, self._passed = aligned((2, *shape), bool), aligned((2, *shape), bool)
         self._positive = aligned(shape, bool)
-        self.pooled = phases[0, 0]
-        if epilogue.pool:
-            self.pooled = aligned(shape) if keeps else y
+        # The maximum of each window, where there is pooling.
+        self.pooled = aligned(shape) if epilogue.pool and keeps else y
         self.do = dy
         if not by_differences:
             self.do = aligned(shape) if keeps else scratch.array("do", shape)
@@ -116,9 +124,9 @@ class EpilogueWork:
         self.relu_backward: list[Step] = []
         self.unpool: list[list[Step]] = []
         pairs = scratch.array("pairs", (2, *shape))
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks):
             behind: list[Step] = []
-            spread: list[Step] = [partial(np.copyto, dphases[0, 0, block], self.do[block])]
+            spread: list[Step] = [partial(np.copyto, dphases[i][0, 0], self.do[block])]
             to_do: Step = partial(np.copyto, self.do[block], dy[block])
             if epilogue.relu:
                 positive = self._positive[block]
@@ -128,27 +136,27 @@ class EpilogueWork:
                 ]
                 to_do = partial(np.multiply, dy[block], positive, out=self.do[block])
                 if by_differences:
-                    spread = [partial(np.multiply, dy[block], positive, out=dphases[0, 0, block])]
+                    spread = [partial(np.multiply, dy[block], positive, out=dphases[i][0, 0])]
             if epilogue.pool:
-                pool, passed, spread = self._pooling(
-                    block, pairs[:, : block.stop - block.start], epilogue.relu
-                )
+                pool, passed, spread = self._pooling(i, pairs[:, : block.stop - block.start], epilogue.relu)
                 self._pool.append(pool)
                 behind += passed
                 if not by_differences:
-                    left, right = dphases[:, 0, block], dphases[:, 1, block]
+                    left, right = dphases[i].swapaxes(0, 1)
                     spread.append(partial(np.subtract, left, right, out=left))
-            self._bind_affine(block, y, behind)
+            values = self.pooled[block] if epilogue.pool else phases[i][0, 0]
+            self._bind_affine(values, y[block], behind)
             if not by_differences:
                 self.relu_backward.append(to_do)
             self.unpool.append(spread)
 
-    def _pooling(self, block: slice, pairs: Array, relu: bool) -> tuple[list[Step], list[Step], list[Step]]:
-        """The steps that pool a block, those that say what is passed on, and those back, `by_differences`.
+    def _pooling(self, i: int, pairs: Array, relu: bool) -> tuple[list[Step], list[Step], list[Step]]:
+        """The steps that pool block i, those that say what is passed on, and those back, `by_differences`.
 
         pairs: scratch memory for the values of two pairs.
         """
-        left, right = self._phases[:, 0, block], self._phases[:, 1, block]
+        block = self.blocks[i]
+        left, right = self._phases[i].swapaxes(0, 1)
         right_won, passed, positive = self._right[:, block], self._passed[:, block], self._positive[block]
         above, below = passed
         pool: list[Step] = [
@@ -163,20 +171,20 @@ class EpilogueWork:
                 partial(np.greater, positive, below, out=above),  # of booleans: the one, and not the other
                 partial(np.bitwise_and, positive, below, out=below),
             ]
-        of_pairs, of_right = self._dphases[:, 0, block], self._dphases[:, 1, block]
+        of_pairs, of_right = self._dphases[i].swapaxes(0, 1)
         back: list[Step] = [
             partial(np.multiply, self.do[block], passed, out=of_pairs),
             partial(np.multiply, of_pairs, right_won, out=of_right),
         ]
         return pool, behind, back
 
-    def _bind_affine(self, block: slice, y: Array, behind: list[Step]) -> None:
-        """Bind the steps of the affine map for a block, and those behind it."""
+    def _bind_affine(self, values: Array, y: Array, behind: list[Step]) -> None:
+        """Bind the steps of the affine map from a block's values to its y, and those behind it."""
         scale, offset = self.tiles.values
-        pooled, rows = self.tiles.rows(self.pooled[block]), self.tiles.rows(y[block])
-        multiply = partial(np.multiply, pooled, scale, out=rows)
+        values, rows = self.tiles.rows(values), self.tiles.rows(y)
+        multiply = partial(np.multiply, values, scale, out=rows)
         self._affine.append([multiply, partial(np.add, rows, offset, out=rows), *behind])
-        self._affine_without_scale.append([partial(np.add, pooled, offset, out=rows), *behind])
+        self._affine_without_scale.append([partial(np.add, values, offset, out=rows), *behind])
 
     def forward(self, scale: Array | None, offset: Array, fill: Sequence[Step]) -> None:
         """Fill y from the phases; scale None stands for ones.
@@ -191,17 +199,18 @@ class EpilogueWork:
         tied: Array | None = None
         if scale is not None and not scale.all():
             tied = np.flatnonzero(scale == 0)
-        for i, block in enumerate(self.blocks):
+        for i in range(len(self.blocks)):
             if fill:
                 fill[i]()
             if self._pool:
                 run(self._pool[i])
                 if tied is not None:
-                    self._first_wins(block, tied)
+                    self._first_wins(i, tied)
             run(affine[i])
 
-    def _first_wins(self, block: slice, channels: Array) -> None:
-        """Let the first value of each window be its maximum, in these channels of a block."""
+    def _first_wins(self, i: int, channels: Array) -> None:
+        """Let the first value of each window be its maximum, in these channels of block i."""
+        block = self.blocks[i]
         self._right[:, block][..., channels] = False
         self._passed[1, block][..., channels] = False
-        self.pooled[block][..., channels] = self._phases[0, 0, block][..., channels]
+        self.pooled[block][..., channels] = self._phases[i][0, 0][..., channels]

@@ -12,7 +12,7 @@ from numnist.engine.kernels.convolution import Convolution, Normalisation, Share
 from numnist.engine.kernels.epilogue import EpilogueWork
 from numnist.engine.kernels.patch_moments import Moments, PatchMoments
 from numnist.engine.kernels.patches import Patches
-from numnist.engine.kernels.sums import ColumnSums
+from numnist.engine.kernels.sums import ColumnSums, total_of
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, shared_memory
 from numnist.engine.reducer import ALONE, Reducer
@@ -118,11 +118,14 @@ class InputConvolution(Convolution):
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
         patches = self.patches(n, x)
-        phases = scratch.array("phases", self.epilogue.phases_shape(n))
         steps = list(patches.unroll)
-        for block in self.epilogue.blocks(n):
-            steps += [patches.product(self.weight, phases, block), *self.epilogue.maxima(phases[:, :, block])]
-        return [*steps, *self.epilogue.affine(phases[0, 0], self.bias, y)]
+        for block, phases in zip(self.epilogue.blocks(n), self.epilogue.phases(n, scratch), strict=True):
+            steps += [
+                patches.product(self.weight, phases, block),
+                *self.epilogue.maxima(phases),
+                *self.epilogue.affine(phases[0, 0], self.bias, y[block]),
+            ]
+        return steps
 
 
 class InputConvolutionWork(Work):
@@ -135,8 +138,8 @@ class InputConvolutionWork(Work):
         self._moments = None
         if stage.layers.norm is not None:
             self._moments = Moments(patches, partial(shared.statistics.put, shard.number))
-        # What is written here is read before the next meeting, forwards and backwards.
-        phases = scratch.array("phases", epilogue.phases_shape(n))
+        # What is written here is read before the next block, forwards and backwards.
+        phases = epilogue.phases(n, scratch)
         self._epilogue = EpilogueWork(
             epilogue, n, scratch, phases=phases, dphases=phases, y=ends.y, dy=ends.dy, by_differences=True
         )
@@ -147,17 +150,19 @@ class InputConvolutionWork(Work):
         # Of each block: how its phases' gradient is filled, and what is to be multiplied with what then.
         self._factors: list[tuple[Sequence[Step], Array, Array]] = []
         self._backward: list[Step] = []
+        self._dbias: list[ColumnSums] = []
         for i, block in enumerate(blocks):
-            self._forward.append(patches.product(stage.weight, phases, block))
-            matrices, outputs = patches.matrices(block), patches.outputs(phases, block)
+            self._forward.append(patches.product(stage.weight, phases[i], block))
+            matrices, outputs = patches.matrices(block), patches.outputs(phases[i])
             adjoint = _split(matrices, parts[i]).swapaxes(-1, -2), _split(outputs, parts[i])
-            fill = self._epilogue.unpool[i]
+            sums = [ColumnSums(of_pairs) for of_pairs in phases[i][:, 0]]
+            self._dbias += sums
+            fill = [*self._epilogue.unpool[i], *(step for each in sums for step in each.steps)]
             self._factors.append((fill, *adjoint))
             first = sum(parts[:i])
             dweights_of_block = dweights[first : first + parts[i]]
             self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights_of_block)]
         self._is_cancelling = False
-        self._dbias = [ColumnSums(of_pairs) for of_pairs in phases[:, 0]]
         partial_sums = dweights.reshape(-1, stage.K * O)
         self._sum_dweights = partial(np.matmul, np.ones(len(partial_sums), np.float32), partial_sums)
 
@@ -205,7 +210,7 @@ class InputConvolutionWork(Work):
         """See `Work.backward`; there is no dx."""
         self._patches.subtract_left()
         D = self._products_with_do()
-        dbias = np.add.reduce([sums() for sums in self._dbias], axis=0)
+        dbias = total_of(self._dbias)
         # As if the pixels had not been shifted.
         D += float(self._patches.shift) * dbias
         self._shared.of_weight.put(self._shard.number, D, dbias)

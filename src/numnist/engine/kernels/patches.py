@@ -63,14 +63,13 @@ class Patches:
         shape = (self.k, self.k, self.rows, positions, KH * taps)
         return as_strided(U, shape, (row, part, self.k * row, one, tap), writeable=False)
 
-    def outputs(self, phases: Array, block: slice) -> Array:
-        """View of the phases [a, b, i, (w,n), o]."""
-        of_block = phases[:, :, block]
-        return of_block.reshape(self.k, self.k, -1, *of_block.shape[4:]).swapaxes(2, 3)
+    def outputs(self, phases: Array) -> Array:
+        """View of a block's phases [a, b, i, (w,n), o]."""
+        return phases.reshape(self.k, self.k, -1, *phases.shape[4:]).swapaxes(2, 3)
 
     def product(self, weight: Array, phases: Array, block: slice) -> Step:
-        """The step that fills a block of columns of the phases: the patches' products with the weight."""
-        return partial(np.matmul, self.matrices(block), weight, out=self.outputs(phases, block))
+        """The step that fills the phases of a block of columns: the patches' products with the weight."""
+        return partial(np.matmul, self.matrices(block), weight, out=self.outputs(phases))
 
     def choose_shift(self) -> None:
         """Let the shift be a pixel from the middle of those that there are.

@@ -1,10 +1,12 @@
 """Sums over samples, per channel: in float32 over blocks of rows, then in float64 over the blocks."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from numnist.arrays import Array
+from numnist.engine.stage import Step, run
 
 BLOCK = 256
 """Rows to a block: few enough that a float32 sum of them is exact to a few units in the last place."""
@@ -15,6 +17,8 @@ WIDTH = 512
 
 class ColumnSums:
     """Sums of the columns of x, or of x * y; the arrays are bound, and read at every call.
+
+    steps: those that take the arrays' values up, for `total_of` to add up later.
 
     Shapes: x, y contiguous with channels last, (..., C) -> (C,), float64.
     """
@@ -36,21 +40,34 @@ class ColumnSums:
         if y is None:
             block, rest = blocks(x)
             ones = np.ones(BLOCK, np.float32)
-            self._steps = [
+            steps = [
                 partial(np.matmul, ones, block, out=of_blocks),
                 partial(np.matmul, ones[: rows - whole], rest, out=of_rest),
             ]
         else:
             (block, rest), (block_y, rest_y) = blocks(x), blocks(y)
-            self._steps = [
+            steps = [
                 partial(np.einsum, "bic,bic->bc", block, block_y, out=of_blocks),
                 partial(np.einsum, "ic,ic->c", rest, rest_y, out=of_rest),
             ]
-        self._steps = [step for step, there in zip(self._steps, (whole, rows - whole), strict=True) if there]
+        self.steps: list[Step] = [
+            step for step, there in zip(steps, (whole, rows - whole), strict=True) if there
+        ]
 
     def __call__(self) -> Array:
         """The sums of what the arrays hold now."""
-        for step in self._steps:
-            step()
-        total: Array = np.add.reduce(self._sums, axis=(0, 1), dtype=np.float64)
-        return total
+        run(self.steps)
+        return total_of([self])
+
+    @property
+    def partial_sums(self) -> Array:
+        """What the steps have come to, (..., C): sums of blocks, in float32."""
+        return self._sums.reshape(-1, self._sums.shape[-1])
+
+
+def total_of(parts: Sequence[ColumnSums]) -> Array:
+    """The sums over several arrays whose steps have been taken, (C,), in float64."""
+    partial_sums = [part.partial_sums for part in parts]
+    values = partial_sums[0] if len(parts) == 1 else np.concatenate(partial_sums)
+    total: Array = np.add.reduce(values, axis=0, dtype=np.float64)
+    return total

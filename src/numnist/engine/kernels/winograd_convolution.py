@@ -68,26 +68,24 @@ class WinogradConvolution(Convolution):
         self.A, self.G, self.B = g.matrices()
         self.U = shared_memory((g.P, 1, 1, g.r * g.C, g.O))
         # [p, (u', o), (q, c)] for row q of a band: row u' of those that the band needs meets it through tap
-        # u = r - 1 + q - u' of the kernel.
+        # u = r - 1 + q - u' of the kernel, or not at all.
         window = g.r - 1 + g.band
         self.gather = shared_memory((g.P, 1, window * g.O, g.band * g.C))
-        gather = self.gather.reshape(g.P, window, g.O, g.band, g.C)
-        self._gather_rows = [gather[:, q : q + g.r, :, q] for q in range(g.band)]
-        self._flipped: Array = aligned((g.P, g.r, g.O, g.C))
+        self._bands = np.zeros((g.r, window, g.O, g.band, g.C), np.float32)
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`: U, and U in the order that dV asks for."""
         weight, self.bias[...] = self.effective(training)
         self._transform(weight.transpose(3, 2, 1, 0), self.U)
         if training:
-            self._transform(weight[:, :, ::-1].transpose(3, 2, 0, 1), self._flipped)
-            for rows in self._gather_rows:
-                np.copyto(rows, self._flipped)
+            flipped = weight[:, :, ::-1].transpose(3, 2, 0, 1)
+            for q in range(self.geometry.band):
+                self._bands[:, q : q + self.geometry.r, :, q] = flipped
+            self._transform(self._bands, self.gather)
 
     def _transform(self, taps: Array, out: Array) -> None:
         """G along the first axis of the weight's taps, (v, ...)."""
-        taps = np.ascontiguousarray(taps, np.float32).reshape(len(taps), -1)
-        np.matmul(self.G, taps, out=out.reshape(self.geometry.P, -1))
+        np.matmul(self.G, taps.reshape(len(taps), -1), out=out.reshape(self.geometry.P, -1))
 
     def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`; what is put at each meeting is what the methods of the work say."""
@@ -154,8 +152,8 @@ class WinogradConvolutionWork(Work):
             epilogue,
             n,
             scratch,
-            phases=self._phases,
-            dphases=dphases,
+            phases=[self._phases[:, :, block] for block in epilogue.blocks(n)],
+            dphases=[dphases[:, :, block] for block in epilogue.blocks(n)],
             y=ends.y,
             dy=ends.dy,
             keeps=self._has_norm,
@@ -171,7 +169,8 @@ class WinogradConvolutionWork(Work):
         self._tiles = tiles = Tile(c, count=3)
         first, second, third = tiles.values
         self._sum, self._squares = ColumnSums(c), ColumnSums(c, c)
-        self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled)
+        has_pool = self._stage.layers.pool is not None
+        self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled if has_pool else c[0, 0])
         do, rows = tiles.rows(epilogue.do), tiles.rows(c)
         self._scale_do = partial(np.multiply, do, first, out=do)
         self._through_statistics: list[Step] = [
