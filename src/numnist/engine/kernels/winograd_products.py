@@ -10,6 +10,9 @@ from numnist.engine.kernels.winograd_geometry import Geometry, along_columns
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Step
 
+SUMMED_BYTES = 2**19
+"""What dU may take, row by row, before the rows are summed up: it is still in the cache then."""
+
 
 class Products:
     """V and M of `WinogradConvolution` for n samples, and the steps from x to the phases of the output."""
@@ -65,22 +68,27 @@ class Adjoint:
         # dM with the rows of the image in sequence, as dV needs them; [a, p, n, i] is row k*i + a.
         rows = scratch.array("products", (g.P, n, g.k * g.rows, g.O))
         dM = rows.reshape(g.P, n, g.rows, g.k, g.O).transpose(3, 0, 1, 2, 4)
-        dU = scratch.array("dweight", (g.P, g.k, g.rows, g.r * g.C, g.O))
         if g.k == 1:
             self.steps = [along_columns(A.T, dphases, dM)]
         else:
             # A small product for each row, written where it belongs: one large one, and a copy, take longer.
             of_rows = dphases.reshape(g.k, -1, n, g.rows, g.O).transpose(0, 2, 3, 1, 4)
             self.steps = [partial(np.matmul, A.T, of_rows, out=dM.transpose(0, 2, 3, 1, 4))]
-        self.steps.append(partial(np.matmul, bands.swapaxes(-1, -2), dM.transpose(1, 0, 3, 2, 4), out=dU))
         # To the shard's gradient of the taps: the sum over the rows, and Gᵀ.
         taps = g.r * g.C * g.O
         sums, self.dtaps = scratch.array("dU", (g.P, taps)), scratch.array("dtaps", (g.r, taps))
-        ones, dU_of_rows = np.ones(g.k * g.rows, np.float32), dU.reshape(g.P, g.k * g.rows, taps)
-        self.to_dtaps: list[Step] = [
-            partial(np.matmul, ones, dU_of_rows, out=sums),
-            partial(np.matmul, G.T, sums, out=self.dtaps),
-        ]
+        ones = np.ones(g.k * g.rows, np.float32)
+        V, of_rows = bands.swapaxes(-1, -2), dM.transpose(1, 0, 3, 2, 4)
+        at_once = min(g.P, max(1, SUMMED_BYTES // (4 * g.k * g.rows * taps)))
+        dU = scratch.array("dweight", (at_once, g.k, g.rows, g.r * g.C, g.O))
+        for first in range(0, g.P, at_once):
+            points = slice(first, min(first + at_once, g.P))
+            some = dU[: points.stop - first]
+            self.steps += [
+                partial(np.matmul, V[points], of_rows[points], out=some),
+                partial(np.matmul, ones, some.reshape(len(some), -1, taps), out=sums[points]),
+            ]
+        self.to_dtaps: list[Step] = [partial(np.matmul, G.T, sums, out=self.dtaps)]
         if dx is None:
             return
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
