@@ -39,7 +39,8 @@ BLOCK: Description = [
 CASES: dict[str, Description] = {
     "InputConvolution": [*BLOCK, *CLASSIFIER],
     "WinogradConvolution": [*BLOCK, {**BLOCK[0], "out_channels": 32}, *BLOCK[1:], *CLASSIFIER],
-    "Dense": [{"type": "Flatten"}, {"type": "Linear", "out_features": 600}, {"type": "ReLU"}, CLASSIFIER[1]],
+    "Dense": [CLASSIFIER[0], {"type": "Linear", "out_features": 60}, {"type": "ReLU"}, CLASSIFIER[1]],
+    "WideDense": [CLASSIFIER[0], {"type": "Linear", "out_features": 600}, {"type": "ReLU"}, CLASSIFIER[1]],
     "ColumnDense": [*BLOCK, *CLASSIFIER],
     "Reorder": [*BLOCK, CLASSIFIER[0], {"type": "Linear", "out_features": 100}, CLASSIFIER[1]],
     "Operation": [{"type": "AvgPool2d", "size": 2}, *CLASSIFIER],
@@ -87,6 +88,7 @@ def of_kernel(stage: Stage, model: Model, n: int) -> Callable[[], object]:
     x, y, dx, dy = (aligned(shape) for shape in (*shapes, *shapes))
     x[...], dy[...] = rng.normal(size=x.shape), 1
     shared = stage.shared(n, 1, aligned)
+    stage.see(shared, x, y)
     work = stage.training(shard, shared, Ends(x, y, dx, dy))
     gradients = model.layout.views(np.zeros_like(model.parameters))
     stage.refresh(training=True)

@@ -8,10 +8,11 @@ from numnist.arrays import Shape
 from numnist.engine.kernels.activations import activation_of
 from numnist.engine.kernels.column_dense import ColumnDense
 from numnist.engine.kernels.convolution import Convolution, Layers
-from numnist.engine.kernels.dense import LARGE, Dense
+from numnist.engine.kernels.dense import Dense
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.operation import Operation
 from numnist.engine.kernels.reorder import Reorder
+from numnist.engine.kernels.wide_dense import LARGE, WideDense
 from numnist.engine.kernels.winograd_convolution import WinogradConvolution
 from numnist.engine.stage import Order, Stage
 from numnist.nn import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential
@@ -61,7 +62,9 @@ def plan(network: Sequential, input_shape: Shape) -> Plan:
     order = Order.IMAGES
     position = 0
     while position < len(leaves):
-        stage, used = _stage(leaves[position:], order, first=trains_from is None)
+        # What comes in is there for all samples before any shard begins.
+        is_there = all(each.is_view for each in stages) or isinstance(stages[-1], WideDense)
+        stage, used = _stage(leaves[position:], order, trains_from is None, is_there)
         if stage is not None:
             if stage.takes is not order:
                 stages.append(Reorder((), stage.input_shape, order, stage.takes))
@@ -72,14 +75,16 @@ def plan(network: Sequential, input_shape: Shape) -> Plan:
             stages.append(stage)
             order = stage.gives
         position += used
+    if order is Order.FEATURES:
+        stages.append(Reorder((), stages[-1].output_shape, order, Order.ROWS))
     return Plan(tuple(stages), len(stages) if trains_from is None else trains_from)
 
 
-def _stage(leaves: Sequence[Leaf], order: Order, first: bool) -> tuple[Stage | None, int]:
+def _stage(leaves: Sequence[Leaf], order: Order, first: bool, is_there: bool) -> tuple[Stage | None, int]:
     """The stage for the first of these layers and those that join it, and how many they are.
 
-    order: in which the values come. first: whether no layer before has parameters. None for a layer that does
-    nothing.
+    order: in which the values come. first: whether no layer before has parameters. is_there: whether all
+    samples are there when the first shard comes to it. None for a layer that does nothing.
     """
     leaf, *rest = leaves
     match leaf.layer:
@@ -89,18 +94,18 @@ def _stage(leaves: Sequence[Leaf], order: Order, first: bool) -> tuple[Stage | N
             path = _path(run, {Conv2d: "", BatchNorm: "norm."})
             return kernel([each.name for each in run], leaf.before, run[-1].behind, layers, path), used
         case Linear():
-            return _dense(leaves)
-        case Flatten() if order is Order.ROWS:
+            return _dense(leaves, order, is_there)
+        case Flatten() if order in (Order.ROWS, Order.FEATURES):
             return None, 1
         case Flatten() if order is Order.COLUMNS and rest and _is_small(rest[0].layer):
-            return _dense(leaves)
+            return _dense(leaves, order, is_there)
         case Flatten():
             return Reorder([leaf.name], leaf.before, order, Order.ROWS), 1
     path = {name: f"{leaf.name}.{name}" for name in leaf.layer.parameter_shapes()}
     return Operation([leaf.name], leaf.before, leaf.behind, leaf.layer, path), 1
 
 
-def _dense(leaves: Sequence[Leaf]) -> tuple[Stage, int]:
+def _dense(leaves: Sequence[Leaf], order: Order, is_there: bool) -> tuple[Stage, int]:
     """The stage for a Linear, or a Flatten and a Linear, and an activation behind; and how many they are."""
     flattens = isinstance(leaves[0].layer, Flatten)
     linear, *rest = leaves[flattens:]
@@ -108,9 +113,14 @@ def _dense(leaves: Sequence[Leaf]) -> tuple[Stage, int]:
     activation = activation_of(rest[0].layer) if rest else None
     run = leaves[: flattens + (1 if activation is None else 2)]
     path = _path(run, {Linear: ""})
-    kernel = ColumnDense if flattens else Dense
     names = [each.name for each in run]
-    return kernel(names, leaves[0].before, linear.behind, linear.layer, activation, path), len(run)
+    arguments = names, leaves[0].before, linear.behind, linear.layer, activation, path
+    if flattens:
+        return ColumnDense(*arguments), len(run)
+    takes = order if order is Order.FEATURES else Order.ROWS
+    if _is_small(linear.layer):
+        return Dense(*arguments, takes), len(run)
+    return WideDense(*arguments, takes, follows=not is_there), len(run)
 
 
 def _convolution_kernel(
@@ -146,7 +156,7 @@ def _is_tiling(pool: MaxPool2d, before: Shape) -> bool:
 
 
 def _is_small(layer: Layer) -> bool:
-    """Whether this is a Linear whose weight is brought into another order in next to no time."""
+    """Whether this is a Linear whose weight is read in next to no time."""
     return isinstance(layer, Linear) and layer.in_features * layer.out_features < LARGE
 
 

@@ -33,19 +33,25 @@ class Order(Enum):
 
     IMAGES is that of the ops. COLUMNS has the columns of the images outermost and the channels innermost:
     a transform along W is then a matrix product with everything else as its columns, and the channels of the
-    rows under a kernel are neighbours. ROWS is a row of features per sample.
+    rows under a kernel are neighbours. ROWS is a row of features per sample, FEATURES a row of samples per
+    feature.
     """
 
     IMAGES = "N C H W"
     COLUMNS = "W N H C"
     ROWS = "N F"
+    FEATURES = "F N"
 
     def shape(self, n: int, sample: Shape) -> Shape:
         """Shape of n samples, each (C, H, W) or (F,)."""
         if self is Order.COLUMNS:
             C, H, W = sample
             return (W, n, H, C)
-        return (n, *sample)
+        return (*sample, n) if self is Order.FEATURES else (n, *sample)
+
+    def part(self, values: Array, samples: slice) -> Array:
+        """View of these samples of a batch of values; not for COLUMNS, of which a shard has its own."""
+        return values[:, samples] if self is Order.FEATURES else values[samples]
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,11 @@ class Stage(ABC):
     is_view: bool = False
     """Whether what it gives is what it takes, in another shape: then there is nothing to do."""
 
-    def input_of_all(self, shared: Any) -> Array | None:
-        """Where its input has to lie in training, (batch, ...), if all shards are to see it; else None."""
-        return None
+    reads_all: bool = False
+    """Whether a shard needs the inputs of all: they then lie in memory that all see."""
+
+    writes_all: bool = False
+    """Whether a shard writes to the outputs of all: they then lie in such memory."""
 
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""
@@ -139,6 +147,9 @@ class Stage(ABC):
         batch: samples of this rank. reducer: what a statistic of the whole batch has to go through.
         """
         return None
+
+    def see(self, shared: Any, x: Array | None, y: Array | None) -> None:  # noqa: B027
+        """Take note of the inputs and outputs of all shards, (batch, ...), where they are seen by all."""
 
     @abstractmethod
     def training(self, shard: Shard, shared: Any, ends: Ends) -> Work:

@@ -35,6 +35,7 @@ from numnist.engine.kernels.dense import Dense
 from numnist.engine.kernels.head import Head
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.reorder import Reorder
+from numnist.engine.kernels.wide_dense import WideDense
 from numnist.engine.kernels.winograd_convolution import WinogradConvolution
 from numnist.engine.stage import Stage
 from numnist.nn import BatchNorm, Conv2d, Flatten, Layer, LeakyReLU, Linear, MaxPool2d, ReLU, Sigmoid, Tanh
@@ -63,6 +64,13 @@ CASES: dict[type[Stage], list[list[Description]]] = {
     InputConvolution: [[conv(5, 4), *behind, *END] for behind in FOLLOWERS],
     WinogradConvolution: [[conv(3, 1), conv(5, 4), *behind, *END] for behind in FOLLOWERS],
     Dense: [[FLATTEN, linear(7), *behind, linear()] for behind in ACTIVATIONS],
+    WideDense: [
+        *([FLATTEN, linear(700), *behind, linear()] for behind in ACTIVATIONS),
+        [FLATTEN, linear(700), RELU, linear(100), linear(700), SIGMOID, linear()],
+        [conv(3, 3), FLATTEN, linear(700), RELU, linear()],
+        [FLATTEN, linear(700), NORM, FLATTEN, linear()],
+        [FLATTEN, linear(700), linear(700), TANH, linear(7), linear()],
+    ],
     ColumnDense: [[conv(3, 3), FLATTEN, linear(7), *behind, linear()] for behind in ACTIVATIONS],
     Reorder: [
         END,

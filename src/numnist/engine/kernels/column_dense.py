@@ -79,8 +79,7 @@ class ColumnDenseWork(Work):
         dz = ends.dy
         if stage.activation is not None:
             dz = aligned(ends.dy.shape)
-            spare = shard.scratch.array("spare", dz.shape, np.int32)
-            self._backward.append(partial(stage.activation.backward, ends.dy, ends.y, spare, out=dz))
+            self._backward.append(stage.backward_of_activation(ends, dz, shard.scratch))
         dweight, dbias = (column[shard.number] for column in shared.columns)
         self._backward += [
             partial(np.matmul, dz.T, _rows(ends.x), out=dweight),

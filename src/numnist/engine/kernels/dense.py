@@ -17,22 +17,21 @@ from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear
 from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
 
-LARGE = 2**16
-"""Weights from which on it pays to compute the rows of dW side by side: else the others rest earlier."""
 
-
-@dataclass(frozen=True)
+@dataclass
 class Shared:
-    """The whole batch's input and gradient, (batch, I) and (batch, O): each shard has its rows."""
+    """Of the whole batch: dz; and what enters and leaves, where it is seen by all."""
 
-    x: Array
     dz: Array
+    x: Array | None = None
+    y: Array | None = None
 
 
 class FullyConnected(Stage):
     """What the kernels of a Linear, and the activation behind it, have in common."""
 
-    TAKES: ClassVar[Order]
+    TAKES: ClassVar[Order] = Order.ROWS
+    GIVES: ClassVar[Order] = Order.ROWS
 
     def __init__(
         self,
@@ -42,10 +41,18 @@ class FullyConnected(Stage):
         layer: Linear,
         activation: Activation | None,
         path: dict[str, str],
+        takes: Order | None = None,
     ) -> None:
         """path: the parameters' names in the model, for "weight" and "bias"."""
-        super().__init__(names, input_shape, output_shape, self.TAKES, Order.ROWS)
+        super().__init__(names, input_shape, output_shape, takes or self.TAKES, self.GIVES)
         self.layer, self.activation, self.path = layer, activation, path
+
+    def backward_of_activation(self, ends: Ends, dz: Array, scratch: Scratch) -> Step:
+        """The step that fills dz from dy."""
+        if self.activation is None:
+            return partial(np.copyto, dz, ends.dy)
+        spare = scratch.array("spare", dz.shape, np.int32)
+        return partial(self.activation.backward, ends.dy, ends.y, spare, out=dz)
 
     @abstractmethod
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
@@ -59,36 +66,42 @@ class FullyConnected(Stage):
 class Dense(FullyConnected):
     """Linear, and an activation.
 
-        zᵀ = W xᵀ + b        y = f(z)        dz = dy f'(z)        dx = dz W
+        zᵀ = W xᵀ + b        y = f(z)        dz = dy f'(z)        dx = dz W        dW = dzᵀ x
 
-    W xᵀ is computed, and turned as the bias is added: x Wᵀ would have BLAS pick apart both of its operands,
-    and takes half as long again. f'(z) is written in terms of y, so z is not kept. The weight's gradient dW
-    = dzᵀ x sums over the whole batch: it is not added up over shards, each with a matrix as large as the
-    weight, but every shard computes some rows of it from the inputs and gradients of all.
+    where x comes as rows (N, I) or as features (I, N). W xᵀ is computed, and turned as the bias is added: x
+    Wᵀ would have BLAS pick apart both of its operands, and takes half as long again. f'(z) is written in
+    terms of y, so z is not kept. dW sums over the whole batch: it is not added up over shards, but computed
+    once, from the inputs and gradients of all.
     """
 
     REPLACES = (linear, relu, leaky_relu, sigmoid, tanh)
 
-    TAKES = Order.ROWS
-
-    @property
-    def shares_rows(self) -> bool:
-        """Whether the shards compute the rows of dW side by side."""
-        return self.layer.in_features * self.layer.out_features >= LARGE
+    reads_all = True
 
     def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`."""
-        return Shared(allocate((batch, *self.input_shape)), allocate((batch, *self.output_shape)))
+        return Shared(allocate((batch, *self.output_shape)))
 
-    def input_of_all(self, shared: Shared) -> Array:
-        """See `Stage.input_of_all`: dW needs the inputs of all."""
-        return shared.x
+    def see(self, shared: Shared, x: Array | None, y: Array | None) -> None:
+        """See `Stage.see`."""
+        shared.x, shared.y = x, y
+
+    def rows(self, x: Array) -> Array:
+        """View (N, I) of values as they come."""
+        return x.T if self.takes is Order.FEATURES else x
+
+    def features(self, x: Array) -> Array:
+        """View (I, N) of them."""
+        return self.rows(x).T
 
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
         """See `FullyConnected.outputs`."""
         weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
         z = scratch.array("products", y.shape[::-1])
-        steps: list[Step] = [partial(np.matmul, weight, x.T, out=z), partial(np.add, z.T, bias, out=y)]
+        steps: list[Step] = [
+            partial(np.matmul, weight, self.features(x), out=z),
+            partial(np.add, z.T, bias, out=y),
+        ]
         return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
@@ -97,30 +110,20 @@ class Dense(FullyConnected):
 
     def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
-        if not self.shares_rows:
-            self.write_rows(shared, slice(None), gradients)
-
-    def write_rows(self, shared: Shared, rows: slice, gradients: dict[str, Array]) -> None:
-        """Write these rows of dW and db."""
-        dz = shared.dz[:, rows]
-        np.matmul(dz.T, shared.x, out=gradients[self.path["weight"]][rows])
-        np.add.reduce(dz, axis=0, out=gradients[self.path["bias"]][rows])
+        assert shared.x is not None
+        np.matmul(shared.dz.T, self.rows(shared.x), out=gradients[self.path["weight"]])
+        np.add.reduce(shared.dz, axis=0, out=gradients[self.path["bias"]])
 
 
 class DenseWork(Work):
     """The work of a `Dense` for one shard."""
 
     def __init__(self, stage: Dense, shard: Shard, shared: Shared, ends: Ends) -> None:
-        self._stage, self._shard, self._shared = stage, shard, shared
-        dz = shared.dz[shard.samples]
         self._forward = stage.outputs(ends.x, ends.y, shard.scratch)
-        if stage.activation is None:
-            self._backward: list[Step] = [partial(np.copyto, dz, ends.dy)]
-        else:
-            spare = shard.scratch.array("spare", dz.shape, np.int32)
-            self._backward = [partial(stage.activation.backward, ends.dy, ends.y, spare, out=dz)]
+        weight, dz = stage.layer.parameters["weight"], shared.dz[shard.samples]
+        self._backward = [stage.backward_of_activation(ends, dz, shard.scratch)]
         if ends.dx is not None:
-            self._backward.append(partial(np.matmul, dz, stage.layer.parameters["weight"], out=ends.dx))
+            self._backward.append(product(dz, weight, ends.dx, stage.takes))
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
@@ -134,9 +137,12 @@ class DenseWork(Work):
         return
         yield  # there is no meeting, but it is a program all the same
 
-    def share(self, gradients: dict[str, Array]) -> None:
-        """See `Work.share`: a share of the rows of dW and db."""
-        if self._stage.shares_rows:
-            O, shard = self._stage.output_shape[0], self._shard  # noqa: E741 -- the formula's letter
-            rows = slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
-            self._stage.write_rows(self._shared, rows, gradients)
+
+def product(dz: Array, weight: Array, dx: Array, order: Order) -> Step:
+    """The step that fills dx = dz W, in either order.
+
+    Shapes: dz (N, O), weight (O, I), dx (N, I) or (I, N).
+    """
+    if order is Order.FEATURES:
+        return partial(np.matmul, weight.T, dz.T, out=dx)
+    return partial(np.matmul, dz, weight, out=dx)

@@ -13,19 +13,27 @@ from numnist.engine.memory import Scratch
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work
 from numnist.ops import flatten
 
-NCHW = {Order.IMAGES: (0, 1, 2, 3), Order.ROWS: (0, 1, 2, 3), Order.COLUMNS: (1, 3, 2, 0)}
-"""Axes that turn an array of this order into (N, C, H, W); of rows, with their features as (C, H, W)."""
+NCHW = {
+    Order.IMAGES: (0, 1, 2, 3),
+    Order.COLUMNS: (1, 3, 2, 0),
+    Order.ROWS: (0, 1, 2, 3),
+    Order.FEATURES: (3, 0, 1, 2),
+}
+"""Axes that turn an array of this order into (N, C, H, W); of features, with these as (C, H, W)."""
 
 
 class Reorder(Stage):
-    """The same values in another order: from images or columns to images, columns or rows."""
+    """The same values in another order.
+
+    From images or columns to images, columns or rows; from features to rows.
+    """
 
     REPLACES = (flatten,)
 
     def __init__(self, names: Sequence[str], sample: Shape, takes: Order, gives: Order) -> None:
-        """sample: (C, H, W) in front. names: of the Flatten that it is, or empty for a conversion."""
+        """sample: (C, H, W) or (F,) in front. names: of the Flatten that it is, or empty for a conversion."""
         super().__init__(names, sample, (prod(sample),) if gives is Order.ROWS else sample, takes, gives)
-        self.sample = sample
+        self.sample = sample if len(sample) == 3 else (*sample, 1, 1)
         self.is_view = takes is Order.IMAGES and gives is Order.ROWS
 
     @property
@@ -35,7 +43,11 @@ class Reorder(Stage):
 
     def nchw(self, x: Array, order: Order) -> Array:
         """View of an array of this order as (N, C, H, W)."""
-        return (x.reshape(-1, *self.sample) if order is Order.ROWS else x).transpose(NCHW[order])
+        if order is Order.ROWS:
+            x = x.reshape(-1, *self.sample)
+        elif order is Order.FEATURES:
+            x = x.reshape(*self.sample, -1)
+        return x.transpose(NCHW[order])
 
     def training(self, shard: Shard, shared: Any, ends: Ends) -> Work:
         """See `Stage.training`."""

@@ -1,0 +1,137 @@
+"""A large fully connected layer with the activation behind it."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from numnist.arrays import Array
+from numnist.engine.kernels.dense import Dense, Shared, product
+from numnist.engine.meeting import Meeting, ShardProgram
+from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.reducer import ALONE, Reducer
+from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
+from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
+
+LARGE = 2**16
+"""Weights from which on a layer is one of these: reading them takes longer than for shards to meet."""
+
+SMALL_PRODUCT = 10**6
+"""Multiply-adds up to which OpenBLAS does not copy matrices first, where both have their rows in order."""
+
+FEWEST_ROWS = 16
+"""Rows of the left matrix below which such small products are slower than one that is copied."""
+
+FEW_VALUES = 2**17
+"""Values up to which it pays to turn x, so that its product with the weight has its rows in order."""
+
+
+class WideDense(Dense):
+    """Linear, and an activation, where there are more weights than a core wants to read.
+
+        zᵀ = W xᵀ + b        y = f(z)        dz = dy f'(z)        dx = dz W        dW = dzᵀ x
+
+    Each shard computes some features of all samples, and not all features of some: so it reads some rows of
+    W, and no others, makes the same rows of dW, and (see `Update.part`) updates most of them, all on one
+    core. That takes a meeting more, behind which all features of its own samples are there. What it gives is
+    in the order of features: a shard's are then rows, and nothing is turned between fully connected layers.
+
+    Where a batch is small the products are made in blocks of rows, which OpenBLAS multiplies as they are; to
+    copy the weights first would take as long as to multiply them.
+    """
+
+    REPLACES = (linear, relu, leaky_relu, sigmoid, tanh)
+
+    GIVES = Order.FEATURES
+
+    writes_all = True
+
+    def __init__(self, *arguments: Any, follows: bool) -> None:
+        """follows: whether what comes in is made by the shards, each its own samples; else it is there."""
+        super().__init__(*arguments)
+        self.follows = follows
+
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
+        """See `Stage.shared`; dz is (O, batch)."""
+        return Shared(allocate((*self.output_shape, batch)))
+
+    def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
+        """See `FullyConnected.outputs`."""
+        return self.features_of(slice(None), x, y, scratch)
+
+    def features_of(self, rows: slice, x: Array, y: Array, scratch: Scratch) -> list[Step]:
+        """The steps that fill y with these features."""
+        weight, bias = self.layer.parameters["weight"][rows], self.layer.parameters["bias"][rows]
+        steps: list[Step] = []
+        features = self.features(x)
+        if self.takes is Order.ROWS and x.size <= FEW_VALUES:
+            features = scratch.array("turned", x.shape[::-1])
+            steps.append(partial(np.copyto, features, x.T))
+        steps += [by_blocks(weight, features, y), partial(np.add, y, bias[:, None], out=y)]
+        return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
+
+    def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
+        """See `Stage.training`."""
+        return WideDenseWork(self, shard, shared, ends)
+
+    def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
+        """See `Stage.finish`: the shards have written all rows."""
+
+
+class WideDenseWork(Work):
+    """The work of a `WideDense` for one shard."""
+
+    def __init__(self, stage: WideDense, shard: Shard, shared: Shared, ends: Ends) -> None:
+        assert shared.x is not None
+        assert shared.y is not None
+        O, scratch = stage.output_shape[0], shard.scratch  # noqa: E741 -- the formula's letter
+        self._rows = rows = slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
+        self._stage, self._x, self._dz = stage, shared.x, shared.dz[rows]
+        self._forward = stage.features_of(rows, shared.x, shared.y[rows], scratch)
+        dz = shared.dz[:, shard.samples]
+        self._backward = [stage.backward_of_activation(ends, dz, scratch)]
+        if ends.dx is not None:
+            weight = stage.layer.parameters["weight"]
+            self._backward.append(product(dz.T, weight, ends.dx, stage.takes))
+        self._shared_to: dict[str, Array] | None = None
+        self._share: list[Step] = []
+
+    def forward(self, rng: np.random.Generator | None) -> ShardProgram:
+        """See `Work.forward`."""
+        if self._stage.follows:
+            yield Meeting()  # all samples have come this far
+        run(self._forward)
+        yield Meeting()  # all features are there
+
+    def backward(self) -> ShardProgram:
+        """See `Work.backward`."""
+        run(self._backward)
+        return
+        yield  # there is no meeting, but it is a program all the same
+
+    def share(self, gradients: dict[str, Array]) -> None:
+        """See `Work.share`: this shard's rows of dW and db."""
+        if self._shared_to is not gradients:
+            self._shared_to, self._share = gradients, self._gradients(gradients)
+        run(self._share)
+
+    def _gradients(self, gradients: dict[str, Array]) -> list[Step]:
+        """The steps that write the rows of dW and db."""
+        path, rows, dz = self._stage.path, self._rows, self._dz
+        return [
+            by_blocks(dz, self._stage.rows(self._x), gradients[path["weight"]][rows]),
+            partial(np.add.reduce, dz, axis=1, out=gradients[path["bias"]][rows]),
+        ]
+
+
+def by_blocks(left: Array, right: Array, out: Array) -> Step:
+    """The step out = left @ right: in blocks of rows so small that BLAS does not copy them, or in one.
+
+    Shapes: left (M, K), right (K, N), out (M, N).
+    """
+    (M, K), N = left.shape, right.shape[1]
+    most = SMALL_PRODUCT // (K * N)
+    block = max(rows for rows in range(1, M + 1) if M % rows == 0 and rows <= max(1, most))
+    if block < FEWEST_ROWS:
+        return partial(np.matmul, left, right, out=out)
+    return partial(np.matmul, left.reshape(-1, block, K), right, out=out.reshape(-1, block, N))

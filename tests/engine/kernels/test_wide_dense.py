@@ -1,0 +1,52 @@
+"""Products in blocks of rows, and the orders in which fully connected layers hand values on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.engine.helpers import drawn_off_kinks, require_equal, twins
+from tests.engine.layers import FLATTEN, RELU, linear
+
+from numnist.engine import plan
+from numnist.engine.kernels import wide_dense
+from numnist.engine.kernels.wide_dense import WideDense, by_blocks
+
+SIZE = (11, 9)
+
+
+@given(M=st.integers(1, 90), K=st.integers(1, 9), N=st.integers(1, 9), most=st.integers(1, 3000))
+def test_blocks_give_the_product(M: int, K: int, N: int, most: int) -> None:
+    rng = np.random.default_rng(0)
+    left, right, out = rng.normal(size=(M, K)), rng.normal(size=(K, N)), np.empty((M, N))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wide_dense, "SMALL_PRODUCT", most)
+        by_blocks(left, right, out)()
+    np.testing.assert_allclose(out, left @ right, rtol=1e-12, atol=1e-12)
+
+
+def test_a_small_batch_is_multiplied_in_blocks_and_a_large_one_is_not() -> None:
+    def left(samples: int) -> tuple[int, ...]:
+        step = by_blocks(np.ones((300, 784)), np.ones((784, samples)), np.ones((300, samples)))
+        return tuple(step.args[0].shape)  # type: ignore[attr-defined]
+
+    assert left(32) == (10, 30, 784)
+    assert left(512) == (300, 784)
+
+
+@pytest.mark.parametrize("most", [0, 2**17])
+@pytest.mark.parametrize("n", [7, 13])
+def test_it_is_the_same_whether_the_images_are_turned(
+    most: int, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide_dense, "FEW_VALUES", most)
+    pair = twins([FLATTEN, linear(700), RELU, linear(200), RELU, linear()], SIZE)
+    require_equal(pair, drawn_off_kinks(pair, n), np.arange(n) % 10)
+
+
+def test_a_network_may_end_with_one() -> None:
+    """Its logits are then brought into the order of rows."""
+    pair = twins([FLATTEN, linear(700)], SIZE, classes=700)
+    *_, last, convert = plan(pair.model.network, (1, *SIZE)).stages
+    assert isinstance(last, WideDense)
+    assert convert.label == "Convert (F N to N F)"
+    require_equal(pair, drawn_off_kinks(pair, 7), np.arange(7) * 100)
