@@ -31,7 +31,7 @@ from turns import (
 
 from numnist.arrays import Array
 from numnist.data import Augmentation, load_idx_dataset
-from numnist.engine import Engine
+from numnist.engine import Engine, share_parameters
 from numnist.nn import Executor, Model, Preprocess, Reference, network_from
 from numnist.optim import Adam, Update
 from numnist.train import Stream, TrainingImages, generator
@@ -80,6 +80,7 @@ def train(job: Job) -> tuple[Turn, dict[str, Any]]:
     model, x, y = load(job)
     executor: Executor = Reference(model)
     if job.get("executor") != "reference":
+        share_parameters(model)  # as `train.prepare` does
         executor = Engine(model, threads=job["threads"])
     step, size = training_step(executor, model), job["batch"]
     starts = cycle(range(0, len(x) - size + 1, size))
@@ -112,6 +113,7 @@ def training_set(job: Job) -> tuple[Turn, dict[str, Any]]:
     preprocess = Preprocess.fit_parts(partial(split.parts, np.arange(n)))
     batches = TrainingImages(split, np.arange(n), preprocess, Augmentation(), size, seed=0)
     model = new_model(job, preprocess)
+    share_parameters(model)
     step, epochs = training_step(Engine(model, threads=job["threads"]), model), count()
 
     def turn(seconds: float) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from accuracy import commit
 from peers import append, circumstances
 
 from numnist.arrays import Array
-from numnist.engine import Engine, crew
+from numnist.engine import Engine
+from numnist.engine.member import Member
 from numnist.engine.memory import shared_memory
 from numnist.nn import Model, Preprocess, build
 from numnist.optim import Adam, Update
@@ -36,7 +37,7 @@ WARM_UP = 50
 
 def watched(log: Array) -> None:
     """Have processes note when they come to a meeting, and when they go on: log[process, 2 * meeting]."""
-    original = crew._Member._meet
+    original = Member._meet
     counts = [0]
 
     def meet(self: Any) -> None:
@@ -46,7 +47,7 @@ def watched(log: Array) -> None:
         row[place + 1] = time.perf_counter()
         counts[0] += 1
 
-    crew._Member._meet = meet  # type: ignore[method-assign]
+    Member._meet = meet  # type: ignore[method-assign]
 
 
 def measured(batch: int, steps: int) -> tuple[Array, list[float]]:

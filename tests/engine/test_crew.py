@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -13,10 +14,13 @@ from tests.engine.helpers import twins
 from tests.engine.layers import FLATTEN, linear
 from tests.engine.test_engine import ALL_KINDS, SIZE, assert_like_new, step
 
-from numnist.engine import Engine, crew, rendezvous
+from numnist.engine import Engine, crew, member, rendezvous
 from numnist.engine.batch import SPLIT
 from numnist.engine.kernels import dense
+from numnist.engine.kernels.winograd_convolution import WinogradConvolution
+from numnist.engine.memory import shared_memory
 from numnist.nn import Model
+from numnist.optim import SGD, Update
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def test_an_ended_worker_is_noticed(before: set[int], monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("threads", "where", "name"),
-    [(1, crew, "_advance"), (2, crew, "_advance"), (2, rendezvous.Rendezvous, "wait")],
+    [(1, crew, "advance"), (2, member, "advance"), (2, rendezvous.Rendezvous, "wait")],
     ids=["one process", "between meetings", "waiting for the other process"],
 )
 @pytest.mark.parametrize("calls", range(4))
@@ -197,3 +201,36 @@ def test_workers_end_though_the_process_heeds_no_signal(before: set[int]) -> Non
         assert worker.exitcode is not None
     finally:
         signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize("then", ["step", "step of another size", "prediction", "update"])
+def test_what_fails_while_nobody_waits_is_said_at_the_next_call(
+    then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind an update others derive what the next step needs, while this process goes on."""
+    network, here, original = model(), os.getpid(), WinogradConvolution.refresh
+    fails = shared_memory((1,), bool)
+
+    def refresh(stage: WinogradConvolution, training: bool) -> None:
+        if fails[0] and os.getpid() != here:
+            raise MemoryError("no room")
+        original(stage, training)
+
+    monkeypatch.setattr(WinogradConvolution, "refresh", refresh)
+    engine = Engine(network, threads=2, shard_size=4)
+    update = Update(SGD(), SGD().init(network.parameters))
+    step(engine, 5)
+    step(engine, 7)
+    fails[0] = True
+    engine.update(update, 0.0)
+    calls: dict[str, Callable[[], object]] = {
+        "step": lambda: step(engine, 7),
+        "step of another size": lambda: step(engine, 5),
+        "prediction": lambda: engine.predict(np.zeros((3, 1, *SIZE), np.float32)),
+        "update": lambda: engine.update(update, 0.0),
+    }
+    with pytest.raises(MemoryError, match=r"^no room$"):
+        calls[then]()
+    fails[0] = False
+    assert_like_new(engine, network, 7)
+    assert_like_new(engine, network, 5)

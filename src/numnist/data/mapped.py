@@ -64,7 +64,7 @@ def take(array: Array, indices: Array) -> Array:
     size, stride = array[:1].nbytes, array.strides[0]
     begin = _address(array) - _address(np.frombuffer(mapping, np.uint8))
     taken = np.empty((len(places), *array.shape[1:]), array.dtype)
-    rows = memoryview(taken.reshape(-1).view(np.uint8))
+    rows = taken.reshape(-1).view(np.uint8).data
     try:
         for i, place in enumerate((places % len(array)).tolist()):
             row = rows[i * size : (i + 1) * size]

@@ -1,6 +1,6 @@
 """Batches of one size: their memory, their shards, and the program of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -8,15 +8,17 @@ import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.arrays import Array
-from numnist.engine.crew import Crew, Processes, Threads, can_fork
+from numnist.engine.crew import Crew, Threads
 from numnist.engine.kernels.head import Head
 from numnist.engine.meeting import Meeting, ShardProgram, Table
-from numnist.engine.memory import Scratch, aligned, shared_memory
+from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.planner import Plan
+from numnist.engine.processes import Processes, can_fork
 from numnist.engine.reducer import ALONE, Reducer, part_of
 from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Work
 from numnist.engine.team import Team
+from numnist.ops import softmax_cross_entropy
 
 SPLIT = 8
 """From this many samples on there are two shards at least."""
@@ -48,10 +50,11 @@ class BatchWork:
         scratch: Sequence[Scratch],
         batch: int,
         shard_size: int,
+        label_smoothing: float,
         reducer: Reducer = ALONE,
     ) -> None:
         """batch: samples of all ranks together."""
-        self._model, self._plan = model, plan
+        self._model, self._plan, self._label_smoothing = model, plan, label_smoothing
         self._part = part_of(batch, reducer.rank, reducer.ranks)
         self._reducer = reducer
         size = self._part.stop - self._part.start
@@ -62,24 +65,27 @@ class BatchWork:
         allocate = shared_memory if forks else aligned
         preprocess = model.model.preprocess
         self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
+        # Whether q is yet to be made of the labels.
+        self._has_labels_alone = allocate((1,), bool)
+        # The state of the model (see `SharedModel.derivation`) that this process has derived its share from.
+        self._derived_for: int | None = None
         self._outcome = Table(count, allocate, (), ())
         # What every rank does in full needs nothing of the others.
         self._is_whole = size == batch
         among = ALONE if self._is_whole else reducer
         self._shared = tuple(stage.shared(size, count, allocate, among) for stage in plan.stages)
-        self._seen_by_all = self._values_seen_by_all(size)
-        x = self._seen_by_all[0]
-        self._x = allocate((size, *preprocess.input_shape)) if x is None else x
+        self._x = allocate((size, *preprocess.input_shape))
+        self._seen_by_all = self._values_seen_by_all(size, allocate)
         self._shards = [
             Shard(start, end - start, i, count, batch, scratch[i % workers])
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
-        self._crew: Crew = Threads(team, count, self._program)
+        self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
             with suppress(OSError):  # the system may refuse processes
-                self._crew = Processes(workers, count, self._program, model)
+                self._crew = Processes(workers, count, self._program, self._derive, model)
 
     @property
     def is_current(self) -> bool:
@@ -107,14 +113,20 @@ class BatchWork:
             self._works[number] = works, Head(ends[-1].y, ends[-1].dy, shard.batch)
         return self._works[number]
 
-    def _values_seen_by_all(self, size: int) -> list[Array | None]:
-        """Memory for what enters each stage, where it is of all shards; None where each shard has its own."""
-        found: list[Array | None] = [None]
-        for stage, shared in zip(reversed(self._plan.stages), reversed(self._shared), strict=True):
-            of_all = stage.input_of_all(shared)
-            if of_all is None and stage.is_view and found[0] is not None:
-                of_all = found[0].reshape(stage.takes.shape(size, stage.input_shape))
-            found.insert(0, of_all)
+    def _values_seen_by_all(self, size: int, allocate: Allocate) -> list[Array | None]:
+        """The values before each stage and behind the last, where they are of all shards; else None."""
+        stages = self._plan.stages
+        seen = [True, *(stage.writes_all for stage in stages)]
+        for i, stage in reversed(list(enumerate(stages))):
+            seen[i] |= stage.reads_all or (stage.is_view and seen[i + 1])
+        found: list[Array | None] = [self._x]
+        for i, stage in enumerate(stages):
+            shape, before, behind = stage.gives.shape(size, stage.output_shape), found[i], None
+            if seen[i + 1]:
+                is_view = stage.is_view and before is not None
+                behind = before.reshape(shape) if is_view and before is not None else allocate(shape)
+            found.append(behind)
+            stage.see(self._shared[i], before, behind)
         return found
 
     def _ends(self, shard: Shard) -> list[Ends]:
@@ -124,7 +136,7 @@ class BatchWork:
         for stage, of_all in zip(stages, self._seen_by_all[1:], strict=True):
             shape = stage.gives.shape(shard.size, stage.output_shape)
             if of_all is not None:
-                values.append(of_all[shard.samples])
+                values.append(stage.gives.part(of_all, shard.samples))
             else:
                 values.append(values[-1].reshape(shape) if stage.is_view else aligned(shape))
         # Gradients live from one stage to the next: two slots serve all.
@@ -140,19 +152,23 @@ class BatchWork:
             for i in range(len(stages))
         ]
 
-    def __call__(
-        self, x: Array, targets: Callable[[], tuple[Array, Array]], rng: RandomGenerator | None
-    ) -> tuple[float, int]:
+    def __call__(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
         """Fill the gradients for a batch; the sum of its losses, and how many answers are correct.
 
-        targets: makes the distributions (n, K) and the labels (n,) of the part, while others are already at
-        work.
-        Shapes: x (n, C, H, W), the part of this rank.
+        Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
+        is_plain = y.dtype == np.int64 and y.shape == self._labels.shape
+        self._has_labels_alone[0] = is_plain
+        if is_plain:
+            self._labels[...] = y
+        if not self.is_shared_out:  # threads see what has become of the model without being told
+            self._derived_for = None
 
         def prepare() -> None:
             self._x[...] = x
-            self._q[...], self._labels[...] = targets()
+            if not is_plain:
+                self._fill_targets(y)
+                self._labels[...] = y if y.ndim == 1 else y.argmax(axis=1)
 
         self._crew.run(rng, prepare)
         loss, correct = map(float, self._outcome.sums())
@@ -169,16 +185,40 @@ class BatchWork:
         self._crew.update()
         self._model.end_update()
 
-    def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
-        """What is done for one shard: forward, loss, backward; and its share of what is done once for all.
+    def begin_next(self) -> None:
+        """Have what follows from the parameters derived by those who would wait for the next batch.
 
-        The first shard's process has the batch to fetch while the others begin; so what takes long to refresh
-        had better not be the first stage.
+        The parameters must not change before that, or all is done again. Nobody may derive anything else
+        from them before `settle`.
         """
+        self._crew.derive()
+
+    def settle(self) -> None:
+        """Wait until what `begin_next` has begun is done."""
+        self._crew.settle()
+
+    def _derive(self, process: int, processes: int) -> None:
+        """A process's share of what is done once for all shards.
+
+        Stages derive what they need; the last process, which does not fetch the batch, makes q of the labels.
+        """
+        derivation = self._model.derivation
+        if self._derived_for != derivation:
+            self._derived_for = derivation
+            for stage in self._plan.stages[process::processes]:
+                stage.refresh(training=True)
+        if process == processes - 1 and self._has_labels_alone[0]:
+            self._fill_targets(self._labels)
+
+    def _fill_targets(self, y: Array) -> None:
+        """Fill the distributions q with what y says."""
+        # Of the logits this needs shape and dtype alone.
+        self._q[...] = softmax_cross_entropy.target_distribution(y, self._q, self._label_smoothing)
+
+    def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
+        """What is done for one shard: forward, loss, backward; and its share of what is done once for all."""
         share = slice(number, None, len(self._shards))
-        for stage in self._plan.stages[share]:
-            stage.refresh(training=True)
-        yield Meeting()  # the parameters' derivatives are there, and so is the batch
+        yield Meeting()  # what stages have derived is there, and so is the batch
         samples, stages = self._shards[number].samples, self._plan.stages
         works, head = self._work(number)
         first = self._plan.trains_from

@@ -8,10 +8,10 @@ from typing import final
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
-from threadpoolctl import ThreadpoolController
 
 from numnist.arrays import Array
 from numnist.engine.batch import BatchWork, shard_bounds
+from numnist.engine.blas import OneBlasThread
 from numnist.engine.memory import Recent, Scratch, aligned
 from numnist.engine.planner import Plan, plan
 from numnist.engine.reducer import ALONE, Reducer, part_of
@@ -19,7 +19,6 @@ from numnist.engine.shared_model import SharedModel, are_shared, share_parameter
 from numnist.engine.stage import Step, run
 from numnist.engine.team import Team
 from numnist.nn import Model, StepResult, Update
-from numnist.ops import softmax_cross_entropy
 
 MOST_SIZES = 2
 """Sizes of batches that memory is kept for: the usual one, and the last of an epoch."""
@@ -65,7 +64,7 @@ class Engine:
         self._label_smoothing = label_smoothing
         self.threads = available_cores() if threads is None else threads
         self._reducer = reducer
-        self._blas = ThreadpoolController()
+        self._one_blas_thread = OneBlasThread()
         self._set_up()
         self.shard_size = self.plan.shard_size if shard_size is None else shard_size
         shard_bounds(1, self.shard_size)
@@ -91,7 +90,7 @@ class Engine:
         Of several ranks each hands in the part of x that is its own (`part_of`), and y of the whole batch.
         """
         self._check(x)
-        self._latest = None
+        latest, self._latest = self._latest, None
         ranks = self._reducer.ranks
         n = len(x) if ranks == 1 else len(y)
         part = part_of(n, self._reducer.rank, ranks)
@@ -100,28 +99,22 @@ class Engine:
         if n < 1:
             raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
         self._derived_for = None
-        with self._blas.limit(limits=1, user_api="blas"), np.errstate():
+        with self._one_blas_thread, np.errstate():
             np.setbufsize(BUFFER)  # until the end of the `with`
             try:
                 batch = self._batches.get(n, self._new_batch)
                 if not batch.is_current:
                     self._batches.forget(n)
                     batch = self._batches.get(n, self._new_batch)
-                targets = partial(self._targets, y if ranks == 1 else y[part], len(x))
-                loss, correct = batch(x, targets, rng)
+                if latest is not batch:
+                    self._settle(latest)
+                loss, correct = batch(x, y if ranks == 1 else y[part], rng)
             except BaseException:
                 self._batches.forget(n)  # its shards stand where they were when it happened
                 raise
         self._latest = batch
         self._shared.mark_buffers_changed()
         return StepResult(loss / n, correct)
-
-    def _targets(self, y: Array, n: int) -> tuple[Array, Array]:
-        """What y says: distributions (N, K), and the classes that count as correct (N,)."""
-        # Of the logits this needs shape and dtype alone.
-        logits = np.empty((n, len(self.model.preprocess.classes)), np.float32)
-        q = softmax_cross_entropy.target_distribution(y, logits, self._label_smoothing)
-        return q, y if y.ndim == 1 else y.argmax(axis=1)
 
     def update(self, update: Update, lr: float) -> None:
         """See `Executor.update`: on all cores, where there is enough to do.
@@ -141,6 +134,7 @@ class Engine:
             self._shared.learn(update)
         update(self.model.parameters, self.gradient, lr)
         self.model.mark_changed()
+        self._begin_next(self._latest)
 
     def _update_together(self, batch: BatchWork, lr: float) -> None:
         """Make the update in all processes that work for a batch."""
@@ -149,6 +143,25 @@ class Engine:
         except BaseException:
             self._drop_batches()  # some parts may be made, and others not
             self.model.mark_changed()
+            raise
+        self._begin_next(batch)
+
+    def _begin_next(self, batch: BatchWork | None) -> None:
+        """Have what follows from the parameters derived, while others see to the next batch."""
+        try:
+            if batch is not None:
+                batch.begin_next()
+        except BaseException:
+            self._drop_batches()
+            raise
+
+    def _settle(self, batch: BatchWork | None) -> None:
+        """Wait until nobody derives anything for this batch."""
+        try:
+            if batch is not None:
+                batch.settle()
+        except BaseException:
+            self._drop_batches()
             raise
 
     def _drop_batches(self) -> None:
@@ -170,8 +183,10 @@ class Engine:
 
         # Full shards and a rest, not even ones: so there are few sizes to keep memory for.
         starts = range(0, len(x), self.shard_size)
-        with self._blas.limit(limits=1, user_api="blas"):
+        with self._one_blas_thread:
             if self._derived_for != self.model.version:
+                self._settle(self._latest)
+                self._shared.mark_derived_stale()
                 for stage in self.plan.stages:
                     stage.refresh(training=False)
                 self._derived_for = self.model.version
@@ -201,8 +216,16 @@ class Engine:
 
     def _new_batch(self, size: int) -> BatchWork:
         """Allocate the memory for batches of this size."""
+        smoothing = self._label_smoothing
         return BatchWork(
-            self._shared, self.plan, self._team, self._scratch, size, self.shard_size, self._reducer
+            self._shared,
+            self.plan,
+            self._team,
+            self._scratch,
+            size,
+            self.shard_size,
+            smoothing,
+            self._reducer,
         )
 
     def _new_prediction(self, worker: int, size: int) -> Prediction:

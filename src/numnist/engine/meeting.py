@@ -40,6 +40,14 @@ ShardProgram = Generator[Meeting, Any, None]
 """All that is done for one shard of a batch; it yields where it must know of the other shards."""
 
 
+def advance(program: ShardProgram, answer: Any) -> Meeting | None:
+    """Run a program to its next meeting; None at its end."""
+    try:
+        return program.send(answer)
+    except StopIteration:
+        return None
+
+
 class Table:
     """A row of numbers for every shard of a batch, in memory that all see.
 

@@ -46,14 +46,17 @@ class SharedModel:
         self._version: int | None = None
         self._update: Update | None = None
         self._rate_and_number: Array = shared_memory((2,), np.float64)
+        self._derivation: Array = shared_memory((1,), np.int64)
 
     # In the first process:
 
     def send(self) -> None:
         """Let the others see the model as it is now."""
-        if self._copies and self._version != self.model.version:
-            self._parameters[...] = self.model.parameters
+        if self._version != self.model.version:
+            if self._copies:
+                self._parameters[...] = self.model.parameters
             self._version = self.model.version
+            self.mark_derived_stale()
         self._buffers[...] = self.model.buffers
 
     def mark_buffers_changed(self) -> None:
@@ -62,6 +65,10 @@ class SharedModel:
         self.model.mark_changed()
         if was_sent:
             self._version = self.model.version
+
+    def mark_derived_stale(self) -> None:
+        """Have stages derive anew what they need for training: something else stands there now."""
+        self._derivation[0] += 1
 
     def knows(self, update: Update) -> bool:
         """Whether it is this update that processes know which are forked now."""
@@ -77,6 +84,7 @@ class SharedModel:
         assert self._update is not None
         self.send()
         self._version = None  # until all have made their part
+        self.mark_derived_stale()
         self._rate_and_number[...] = lr, self._update.made + 1
 
     def end_update(self) -> None:
@@ -88,11 +96,19 @@ class SharedModel:
 
     # In any process:
 
+    @property
+    def derivation(self) -> int:
+        """A number that changes when what stages have derived for training is too old, or written over."""
+        return int(self._derivation[0])
+
     def update_part(self, process: int, processes: int) -> None:
         """Make the part of this process in the update."""
         assert self._update is not None
         lr, number = self._rate_and_number.tolist()
-        self._update.part(self._parameters, self.gradient, lr, int(number), slice(process, None, processes))
+        parts = self._update.parts
+        # In sequence: most are rows of a large weight that this process works with.
+        part = slice(parts * process // processes, parts * (process + 1) // processes)
+        self._update.part(self._parameters, self.gradient, lr, int(number), part)
 
     # In forked processes:
 

@@ -1,0 +1,40 @@
+"""BLAS has one thread while the engine works, and as many as before afterwards."""
+
+from collections.abc import Iterator
+
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from numnist.engine.blas import OneBlasThread
+
+
+def threads() -> set[int]:
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    return {library.get_num_threads() for library in libraries}
+
+
+@pytest.fixture(autouse=True)
+def three_threads() -> Iterator[None]:
+    with threadpool_limits(3, user_api="blas"):
+        yield
+
+
+def test_it_is_one_and_then_what_it_was() -> None:
+    one = OneBlasThread()
+    for _ in range(2):
+        with one:
+            assert threads() == {1}
+        assert threads() == {3}
+
+
+def test_it_may_be_entered_again() -> None:
+    one, other = OneBlasThread(), OneBlasThread()
+    with one, other, one:
+        assert threads() == {1}
+    assert threads() == {3}
+
+
+def test_an_error_passes_through() -> None:
+    with pytest.raises(KeyError), OneBlasThread():
+        raise KeyError
+    assert threads() == {3}
