@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numnist.arrays import Array
-from numnist.optim import OPTIMIZERS, Adam, Momentum, OneCycle, State
-from numnist.optim.base import BLOCK
+from numnist.optim import OPTIMIZERS, SGD, Adam, Momentum, OneCycle, State
+from numnist.optim.base import BLOCK, EVEN
 
 RNG = np.random.default_rng(0)
 PARAMS = RNG.normal(size=30).astype(np.float32)
@@ -179,6 +181,17 @@ def test_a_vector_of_several_blocks_is_stepped_over_once() -> None:
     state = optimizer.init(params, mask)
     for _ in range(3):
         optimizer.step(params, grads, state, 0.01)
-    assert len(state.blocks()) == 3
-    assert [place.stop for place, _ in state.blocks()] == [BLOCK, 2 * BLOCK, n]
+    assert len(state.blocks()) > 1
     np.testing.assert_array_equal(params, np.concatenate(alone))
+
+
+@given(size=st.integers(1, 40 * BLOCK))
+def test_blocks_are_small_and_shared_out_evenly(size: int) -> None:
+    """None begins in the midst of a line of the cache, and half of them are half of the values."""
+    places = [place for place, _ in SGD().init(np.empty(size, np.float32)).blocks()]
+    assert [place.start for place in places] == [0, *(place.stop for place in places[:-1])]
+    assert places[-1].stop == size
+    assert all(0 < place.stop - place.start <= BLOCK and place.start % 16 == 0 for place in places)
+    assert len(places) == 1 or len(places) % EVEN == 0
+    if len(places) > 1:
+        assert abs(places[len(places) // 2].start - size / 2) <= 16 * len(places)

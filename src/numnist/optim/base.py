@@ -13,7 +13,13 @@ from numnist.optim.decay import Decay, apply_weight_decay
 from numnist.optim.hyperparameters import Hyperparameters, NonNegative
 
 BLOCK = 2**15
-"""Values that a step takes at a time: those of all its arrays then fit into the cache of one core."""
+"""Most values that a step takes at a time: those of all its arrays then fit into the cache of one core."""
+
+EVEN = 4
+"""Several blocks are a multiple of this in number, so that two processes, or four, have equally many."""
+
+LINE = 16
+"""Values in a line of the cache: blocks begin where lines do."""
 
 
 @dataclass(eq=False)
@@ -40,15 +46,16 @@ class State:
         return {**self.__dict__, "_blocks": []}
 
     def blocks(self) -> list[tuple[slice, "State"]]:
-        """The state of each `BLOCK` of values, as views, with the place of the block in the flat vector.
+        """The state of each block of values, as views, with the place of the block in the flat vector.
 
         A rule has a dozen passes over its arrays. Block by block they go through memory once, and not a dozen
         times.
         """
         if not self._blocks:
             size = self.scratch.size
-            for start in range(0, size, BLOCK):
-                place = slice(start, min(start + BLOCK, size))
+            length = _block_length(size)
+            for start in range(0, size, length):
+                place = slice(start, min(start + length, size))
 
                 def part(array: Array, place: slice = place) -> Array:
                     return array.reshape(-1)[place]
@@ -197,6 +204,14 @@ class Optimizer(Hyperparameters, ABC):
         )
         d = self.direction(g, state)
         params -= np.multiply(lr * self.scale(state.step), d, out=state.scratch)
+
+
+def _block_length(size: int) -> int:
+    """Values in a block, of so many in all."""
+    if size <= BLOCK:
+        return max(1, size)
+    blocks = -(-size // (BLOCK * EVEN)) * EVEN
+    return -(-size // (blocks * LINE)) * LINE
 
 
 def _check_layout(who: str, name: str, array: Array, like: Array) -> None:
