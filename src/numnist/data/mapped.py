@@ -46,7 +46,7 @@ def map_file(file: Any, offset: int, size: int) -> Array:
 
 
 def take(array: Array, indices: Array) -> Array:
-    """array[indices], for integers (n,), in memory of its own; of a mapped array they are read from the file.
+    """array[indices] in memory of its own; of a mapped array integers (n,) are read from the file.
 
     To look at one image of a mapped file has the system bring in up to megabytes around it, which count as
     the process's until it lets go of them.
@@ -55,10 +55,11 @@ def take(array: Array, indices: Array) -> Array:
             cannot be read.
     """
     mapping = _mapping(array)
-    if mapping is None or not hasattr(os, "preadv") or not array[:1].flags.c_contiguous:
+    reads = mapping is not None and hasattr(os, "preadv") and array[:1].flags.c_contiguous
+    if mapping is None or not reads or not np.issubdtype(indices.dtype, np.integer):
         chosen: Array = array[indices]
         return chosen
-    places = np.asarray(indices, np.intp)
+    places = indices.astype(np.intp, copy=False)
     if places.size and not -len(array) <= places.min() <= places.max() < len(array):
         raise IndexError(f"expected indices within {len(array)} images, got {places.min()} to {places.max()}")
     size, stride = array[:1].nbytes, array.strides[0]
@@ -67,12 +68,19 @@ def take(array: Array, indices: Array) -> Array:
     rows = taken.reshape(-1).view(np.uint8).data
     try:
         for i, place in enumerate((places % len(array)).tolist()):
-            row = rows[i * size : (i + 1) * size]
-            if os.preadv(mapping.descriptor, [row], begin + place * stride) < size:
-                raise InputError(f"{shown(mapping.path)}: it has been cut short while it was used")
+            _read(mapping, rows[i * size : (i + 1) * size], begin + place * stride)
     except OSError as error:
         raise InputError(f"{shown(mapping.path)}: cannot be read ({error.strerror or error})") from error
     return taken
+
+
+def _read(mapping: MappedFile, row: memoryview, offset: int) -> None:
+    """Fill a row with the bytes of the file from `offset` on."""
+    while row:
+        found = os.preadv(mapping.descriptor, [row], offset)  # some file systems give a part at a time
+        if not found:
+            raise InputError(f"{shown(mapping.path)}: it has been cut short while it was used")
+        row, offset = row[found:], offset + found
 
 
 def expect_random(array: Array) -> None:
