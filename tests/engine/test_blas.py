@@ -13,6 +13,9 @@ def threads() -> set[int]:
     return {library.get_num_threads() for library in libraries}
 
 
+pytestmark = pytest.mark.skipif(not threads(), reason="threadpoolctl does not know this BLAS")
+
+
 @pytest.fixture(autouse=True)
 def three_threads() -> Iterator[None]:
     with threadpool_limits(3, user_api="blas"):

@@ -55,6 +55,7 @@ class BatchWork:
     ) -> None:
         """batch: samples of all ranks together."""
         self._model, self._plan, self._label_smoothing = model, plan, label_smoothing
+        self.samples = batch
         self._part = part_of(batch, reducer.rank, reducer.ranks)
         self._reducer = reducer
         size = self._part.stop - self._part.start
@@ -82,10 +83,10 @@ class BatchWork:
         ]
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
-        self._crew: Crew = Threads(team, count, self._program, self._derive)
+        self._crew: Crew = Threads(team, count, self._program, self._begin)
         if forks:
             with suppress(OSError):  # the system may refuse processes
-                self._crew = Processes(workers, count, self._program, self._derive, model)
+                self._crew = Processes(workers, count, self._program, self._begin, self._derive, model)
 
     @property
     def is_current(self) -> bool:
@@ -171,6 +172,8 @@ class BatchWork:
                 self._labels[...] = y if y.ndim == 1 else y.argmax(axis=1)
 
         self._crew.run(rng, prepare)
+        for stage, shared in zip(self._plan.stages, self._shared, strict=True):
+            stage.conclude(shared)
         loss, correct = map(float, self._outcome.sums())
         if self._reducer.ranks > 1:
             if self._is_whole and self._reducer.rank > 0:  # the first one has it all already
@@ -186,29 +189,38 @@ class BatchWork:
         self._model.end_update()
 
     def begin_next(self) -> None:
-        """Have what follows from the parameters derived by those who would wait for the next batch.
+        """Have those who would wait for the next batch derive what follows from the parameters.
 
-        The parameters must not change before that, or all is done again. Nobody may derive anything else
-        from them before `settle`.
+        They stand in memory that all batches share: see `settle`. If the parameters are others by then, it is
+        done again.
         """
-        self._crew.derive()
+        if self.is_current:
+            self._crew.derive()
 
     def settle(self) -> None:
-        """Wait until what `begin_next` has begun is done."""
+        """Wait until what `begin_next` has begun is done.
+
+        Before that, nobody may run another batch, or refresh the stages, or update the parameters, or close
+        this.
+        """
         self._crew.settle()
 
-    def _derive(self, process: int, processes: int) -> None:
+    def _begin(self, process: int, processes: int) -> None:
         """A process's share of what is done once for all shards.
 
         Stages derive what they need; the last process, which does not fetch the batch, makes q of the labels.
         """
+        self._derive(process, processes)
+        if process == processes - 1 and self._has_labels_alone[0]:
+            self._fill_targets(self._labels)
+
+    def _derive(self, process: int, processes: int) -> None:
+        """Have a process's share of the stages derive what they need, if what they have is too old."""
         derivation = self._model.derivation
         if self._derived_for != derivation:
             self._derived_for = derivation
             for stage in self._plan.stages[process::processes]:
                 stage.refresh(training=True)
-        if process == processes - 1 and self._has_labels_alone[0]:
-            self._fill_targets(self._labels)
 
     def _fill_targets(self, y: Array) -> None:
         """Fill the distributions q with what y says."""
@@ -217,7 +229,8 @@ class BatchWork:
 
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
         """What is done for one shard: forward, loss, backward; and its share of what is done once for all."""
-        share = slice(number, None, len(self._shards))
+        # The first process has more to do behind the step than others.
+        share = slice(len(self._shards) - 1 - number, None, len(self._shards))
         yield Meeting()  # what stages have derived is there, and so is the batch
         samples, stages = self._shards[number].samples, self._plan.stages
         works, head = self._work(number)
@@ -228,7 +241,7 @@ class BatchWork:
         for work in reversed(works[first:]):
             yield from work.backward()
         yield Meeting()  # all have put down what they add to the gradient
-        for stage, shared in list(zip(stages[first:], self._shared[first:], strict=True))[share]:
-            stage.finish(shared, self._model.gradients)
+        for i in [i for i, stage in enumerate(stages) if i >= first and stage.finishes][share]:
+            stages[i].finish(self._shared[i], self._model.gradients)
         for work in works:
             work.share(self._model.gradients)

@@ -12,8 +12,8 @@ from numnist.engine.team import Team
 Start = Callable[[int, RandomGenerator | None], ShardProgram]
 """The program of a shard, by its number."""
 
-Derive = Callable[[int, int], None]
-"""What is done once for all shards before they first meet: the share of a process, by number of so many."""
+Share = Callable[[int, int], None]
+"""A process's share, by number of so many, of what is done once for all shards before they first meet."""
 
 
 class Crew(Protocol):
@@ -47,13 +47,13 @@ class Crew(Protocol):
 class Threads:
     """A crew of threads. Wherever Python is, but one of them can run at a time."""
 
-    def __init__(self, team: Team, shards: int, start: Start, derive: Derive) -> None:
-        self._team, self._shards, self._start, self._derive = team, shards, start, derive
+    def __init__(self, team: Team, shards: int, start: Start, begin: Share) -> None:
+        self._team, self._shards, self._start, self._begin = team, shards, start, begin
 
     def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
         """See `Crew.run`."""
         prepare()
-        self._derive(0, 1)
+        self._begin(0, 1)
         programs = [self._start(number, rng) for number in range(self._shards)]
         answer = None
         while (meeting := self._advance(programs, answer)) is not None:

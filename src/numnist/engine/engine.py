@@ -90,7 +90,6 @@ class Engine:
         Of several ranks each hands in the part of x that is its own (`part_of`), and y of the whole batch.
         """
         self._check(x)
-        latest, self._latest = self._latest, None
         ranks = self._reducer.ranks
         n = len(x) if ranks == 1 else len(y)
         part = part_of(n, self._reducer.rank, ranks)
@@ -98,16 +97,11 @@ class Engine:
             raise ValueError(f"Engine: expected samples {part.start} to {part.stop} of {n}, got {len(x)}")
         if n < 1:
             raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
-        self._derived_for = None
         with self._one_blas_thread, np.errstate():
             np.setbufsize(BUFFER)  # until the end of the `with`
+            batch = self._batch(n)
+            self._derived_for = self._latest = None
             try:
-                batch = self._batches.get(n, self._new_batch)
-                if not batch.is_current:
-                    self._batches.forget(n)
-                    batch = self._batches.get(n, self._new_batch)
-                if latest is not batch:
-                    self._settle(latest)
                 loss, correct = batch(x, y if ranks == 1 else y[part], rng)
             except BaseException:
                 self._batches.forget(n)  # its shards stand where they were when it happened
@@ -116,25 +110,41 @@ class Engine:
         self._shared.mark_buffers_changed()
         return StepResult(loss / n, correct)
 
+    def _batch(self, n: int) -> BatchWork:
+        """What works for batches of n samples."""
+        latest = self._latest
+        if latest is None or latest.samples != n or not latest.is_current:
+            self._settle()
+        batch = self._batches.get(n, self._new_batch)
+        if not batch.is_current:
+            self._batches.forget(n)
+            batch = self._batches.get(n, self._new_batch)
+        return batch
+
     def update(self, update: Update, lr: float) -> None:
         """See `Executor.update`: on all cores, where there is enough to do.
+
+        What follows from the parameters is then derived for the next step, by processes that would only wait:
+        who changes the parameters before that has to `Model.mark_changed`, as always.
 
         The update's memory is then shared with the processes that the engine forks. In a process that was
         forked from this one otherwise, an engine gives it memory of its own; who updates without an engine
         there has to `Update.move` it.
         """
         self._come_home()
+        self._settle()
         batch = self._latest
         if update.parts > 1 and batch is not None and batch.is_shared_out and batch.is_current:
             update.check(self.model.parameters, self.gradient, lr)
             if self._shared.knows(update):
                 self._update_together(batch, lr)
+                self._begin_next()
                 return
             self._drop_batches()  # theirs are processes that do not know it
             self._shared.learn(update)
         update(self.model.parameters, self.gradient, lr)
         self.model.mark_changed()
-        self._begin_next(self._latest)
+        self._begin_next()
 
     def _update_together(self, batch: BatchWork, lr: float) -> None:
         """Make the update in all processes that work for a batch."""
@@ -144,22 +154,21 @@ class Engine:
             self._drop_batches()  # some parts may be made, and others not
             self.model.mark_changed()
             raise
-        self._begin_next(batch)
 
-    def _begin_next(self, batch: BatchWork | None) -> None:
+    def _begin_next(self) -> None:
         """Have what follows from the parameters derived, while others see to the next batch."""
         try:
-            if batch is not None:
-                batch.begin_next()
+            if self._latest is not None:
+                self._latest.begin_next()
         except BaseException:
             self._drop_batches()
             raise
 
-    def _settle(self, batch: BatchWork | None) -> None:
-        """Wait until nobody derives anything for this batch."""
+    def _settle(self) -> None:
+        """Wait until nobody derives anything any more."""
         try:
-            if batch is not None:
-                batch.settle()
+            if self._latest is not None:
+                self._latest.settle()
         except BaseException:
             self._drop_batches()
             raise
@@ -185,7 +194,7 @@ class Engine:
         starts = range(0, len(x), self.shard_size)
         with self._one_blas_thread:
             if self._derived_for != self.model.version:
-                self._settle(self._latest)
+                self._settle()
                 self._shared.mark_derived_stale()
                 for stage in self.plan.stages:
                     stage.refresh(training=False)

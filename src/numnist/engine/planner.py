@@ -62,7 +62,7 @@ def plan(network: Sequential, input_shape: Shape) -> Plan:
     order = Order.IMAGES
     position = 0
     while position < len(leaves):
-        # What comes in is there for all samples before any shard begins.
+        # What comes in is there for all samples before the first shard comes to it.
         is_there = all(each.is_view for each in stages) or isinstance(stages[-1], WideDense)
         stage, used = _stage(leaves[position:], order, trains_from is None, is_there)
         if stage is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.engine import rendezvous
-from numnist.engine.crew import Derive, Start
+from numnist.engine.crew import Share, Start
 from numnist.engine.member import DERIVE, MOST_TASKS, RUN, UPDATE, FailedElsewhereError, Member, serve
 from numnist.engine.rendezvous import Rendezvous
 from numnist.engine.shared_model import SharedModel
@@ -32,13 +32,17 @@ class Processes:
     and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
     """
 
-    def __init__(self, processes: int, shards: int, start: Start, derive: Derive, model: SharedModel) -> None:
+    def __init__(
+        self, processes: int, shards: int, start: Start, begin: Share, derive: Share, model: SharedModel
+    ) -> None:
         """Raises: OSError where the system refuses another process."""
         fork = multiprocessing.get_context("fork")
         self._begin = [rendezvous.signal() for _ in range(1, processes)]
         self._errors, errors = fork.Pipe(duplex=False)
         self._failure, self._tasks, self._given = mmap.mmap(-1, 1), mmap.mmap(-1, MOST_TASKS), 0
         self._derived, self._is_deriving = rendezvous.signal(), False
+        # The state of the model (see `SharedModel.derivation`) that `derive` was last called for.
+        self._derived_for: int | None = None
         self._model = model
         self._error_handling = np.geterr()
         self._others: list[Any] = []
@@ -49,12 +53,14 @@ class Processes:
 
         def member(number: int, are_there: Callable[[], bool]) -> Member:
             own = range(number, shards, processes)
-            return Member(number, own, start, derive, model, processes, meetings, self._failure, are_there)
+            return Member(
+                number, own, start, begin, derive, model, processes, meetings, self._failure, are_there
+            )
 
         self._own = member(0, lambda: all(other.is_alive() for other in others))
         self._finalizer = weakref.finalize(self, _dismiss, others, owner)
-        for p, begin in enumerate(self._begin, start=1):
-            work = partial(serve, member(p, is_there), self._tasks, begin, self._derived, is_there, errors)
+        for p, task in enumerate(self._begin, start=1):
+            work = partial(serve, member(p, is_there), self._tasks, task, self._derived, is_there, errors)
             process = fork.Process(target=work, daemon=True)
             with warnings.catch_warnings():
                 # Forking beside other threads is safe for what is done there: mostly NumPy, and semaphores.
@@ -74,11 +80,16 @@ class Processes:
         Raises: what was raised in any of the processes, of several that of this one; EOFError when another
                 one has ended.
         """
+        if not self._model.is_sent:
+            self.settle()  # or what is derived meanwhile might be taken for what is sent now
         self._model.send()
+        if self._derived_for != self._model.derivation:
+            self._model.mark_derived_stale()
+        self._derived_for = None
 
         def prepare_and_derive() -> None:
             prepare()
-            self._own.derive()
+            self._own.begin()
             self._wait_until_derived()
 
         self._together(RUN, partial(self._own.run, rng, prepare_and_derive))
@@ -91,7 +102,7 @@ class Processes:
         """See `Crew.derive`: all but this process begin."""
         self.settle()
         self._model.send()
-        self._is_deriving = True
+        self._is_deriving, self._derived_for = True, self._model.derivation
         self._give(DERIVE)
 
     def settle(self) -> None:

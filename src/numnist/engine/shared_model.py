@@ -50,9 +50,14 @@ class SharedModel:
 
     # In the first process:
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether the others see the parameters as they are now."""
+        return self._version == self.model.version
+
     def send(self) -> None:
         """Let the others see the model as it is now."""
-        if self._version != self.model.version:
+        if not self.is_sent:
             if self._copies:
                 self._parameters[...] = self.model.parameters
             self._version = self.model.version
@@ -61,7 +66,7 @@ class SharedModel:
 
     def mark_buffers_changed(self) -> None:
         """As `Model.mark_changed`, where the parameters have not changed."""
-        was_sent = self._version == self.model.version
+        was_sent = self.is_sent
         self.model.mark_changed()
         if was_sent:
             self._version = self.model.version

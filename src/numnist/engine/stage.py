@@ -138,6 +138,9 @@ class Stage(ABC):
     writes_all: bool = False
     """Whether a shard writes to the outputs of all: they then lie in such memory."""
 
+    finishes: bool = True
+    """Whether `finish` has anything to do."""
+
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""
 
@@ -160,6 +163,9 @@ class Stage(ABC):
 
         Where there are several ranks: what this one adds to it; the engine has it summed over all.
         """
+
+    def conclude(self, shared: Any) -> None:  # noqa: B027
+        """What is left to do behind a step, once, in the first process: move running statistics."""
 
     @abstractmethod
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:

@@ -1,12 +1,14 @@
 """The kernels for convolutions on any geometry, with whatever they compute besides."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.helpers import SMALL, fair_batch, require_equal, twins
+from tests.engine.helpers import SMALL, drawn_off_kinks, fair_batch, require_equal, twins
 from tests.engine.layers import FLATTEN, NORM, OTHER_NORM, RELU, Description, conv, linear, pool
 
 from numnist.engine import plan
+from numnist.engine.kernels import epilogue, winograd_products
 from numnist.engine.kernels.convolution import Convolution
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.winograd_convolution import WinogradConvolution
@@ -52,3 +54,18 @@ def test_any_geometry(
     [stage] = [stage for stage in stages if type(stage) is kernel]
     assert stage.names == tuple(map(str, range(first, len(layers) - 2)))
     require_equal(pair, *fair_batch(pair, n, seed), shard_size=shard_size, small=SMALL)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 20_000])
+@pytest.mark.parametrize("summed_bytes", [1, 30_000])
+@pytest.mark.parametrize("k", [1, 2])
+def test_in_parts_of_any_size(
+    block_bytes: int, summed_bytes: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of columns that share their memory, and points whose dU is summed at once."""
+    monkeypatch.setattr(epilogue, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(winograd_products, "SUMMED_BYTES", summed_bytes)
+    behind = [NORM, RELU, *([pool()] if k == 2 else [])]
+    network = [conv(3, 5), *behind, conv(4, 3), *behind, FLATTEN, linear()]
+    pair = twins(network, (20, 20))
+    require_equal(pair, drawn_off_kinks(pair, 7), np.arange(7))

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.helpers import drawn_off_kinks, require_equal, twins
-from tests.engine.layers import FLATTEN, RELU, linear
+from tests.engine.layers import FLATTEN, RELU, TANH, linear
 
 from numnist.engine import plan
-from numnist.engine.kernels import wide_dense
-from numnist.engine.kernels.wide_dense import WideDense, by_blocks
+from numnist.engine.kernels import products, wide_dense
+from numnist.engine.kernels.products import by_blocks
+from numnist.engine.kernels.wide_dense import WideDense
 
 SIZE = (11, 9)
 
@@ -19,7 +20,7 @@ def test_blocks_give_the_product(M: int, K: int, N: int, most: int) -> None:
     rng = np.random.default_rng(0)
     left, right, out = rng.normal(size=(M, K)), rng.normal(size=(K, N)), np.empty((M, N))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wide_dense, "SMALL_PRODUCT", most)
+        patch.setattr(products, "SMALL_PRODUCT", most)
         by_blocks(left, right, out)()
     np.testing.assert_allclose(out, left @ right, rtol=1e-12, atol=1e-12)
 
@@ -50,3 +51,9 @@ def test_a_network_may_end_with_one() -> None:
     assert isinstance(last, WideDense)
     assert convert.label == "Convert (F N to N F)"
     require_equal(pair, drawn_off_kinks(pair, 7), np.arange(7) * 100)
+
+
+def test_there_may_be_more_shards_than_features() -> None:
+    size = (182, 182)
+    pair = twins([FLATTEN, linear(2), TANH], size, classes=2)
+    require_equal(pair, drawn_off_kinks(pair, 7), np.arange(7) % 2, shard_size=2)

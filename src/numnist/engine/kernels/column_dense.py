@@ -24,7 +24,7 @@ class ColumnDense(FullyConnected):
         dz = dy f'(z)        dx[w] = dz W[w]        dW[w] = dzᵀ x[w]
 
     Each shard has a dW of its own; they are added up. That, and bringing the weight into order, is little
-    where the weight is small; a large one is for `Dense`.
+    where the weight is small; a large one is for `WideDense`.
     """
 
     REPLACES = (flatten, linear, relu, leaky_relu, sigmoid, tanh)

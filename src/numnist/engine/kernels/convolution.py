@@ -32,14 +32,20 @@ class Normalisation:
 
         y = scale * c + offset,    scale = |weight| / deviation,    offset = bias - scale * mean
 
-    for the output c of the convolution with signed weights and no bias, with `count` values per channel;
-    where the kernel has taken c relative to a reference, so are mean and offset.
+    for the output c of the convolution with signed weights and no bias; where the kernel has taken c relative
+    to a reference, so are mean and offset.
 
-    rows: mean, deviation, scale and offset, (4, O), in float64.
+    rows: mean, deviation, scale and offset, (4, O), in float64. statistics, reference: what they came from.
     """
 
-    count: int
+    statistics: Statistics
+    reference: Array | float
     rows: Array
+
+    @property
+    def count(self) -> int:
+        """Values per channel."""
+        return self.statistics.count
 
     @property
     def mean(self) -> Array:
@@ -135,23 +141,29 @@ class Convolution(Stage):
         return weight if self.sign.min() > 0 else weight * self.sign[:, None, None, None]
 
     def normalise(self, statistics: Statistics, batch: int, reference: Array | float = 0.0) -> Normalisation:
-        """The affine map for these statistics of the whole batch; moves the running ones.
+        """The affine map for these statistics of the whole batch.
 
         statistics: in float64, of the convolution with signed weights and without bias, less `reference`.
         Raises: ValueError for a single value per channel.
         """
-        norm, sign = self.layers.norm, self.sign
+        norm = self.layers.norm
         assert norm is not None
         require_several(statistics.count, (batch, *self.output_shape))
-        mean_of_conv = sign * (statistics.mean + reference) + self.layers.conv.parameters["bias"]
-        norm.move_running(mean_of_conv, statistics.unbiased_variance)
-        rows = np.empty((4, len(sign)))
+        rows = np.empty((4, len(self.sign)))
         mean, deviation, scale, offset = rows
         mean[...] = statistics.mean
         np.sqrt(statistics.biased_variance + norm.eps, out=deviation)
         np.divide(np.abs(norm.parameters["weight"]), deviation, out=scale)
         np.subtract(norm.parameters["bias"], scale * mean, out=offset)
-        return Normalisation(statistics.count, rows)
+        return Normalisation(statistics, reference, rows)
+
+    def conclude(self, shared: Shared) -> None:
+        """See `Stage.conclude`: move the running statistics."""
+        norm, used = self.layers.norm, shared.normalisation
+        if norm is not None and used is not None:
+            signed_mean = used.statistics.mean + used.reference
+            mean = self.sign * signed_mean + self.layers.conv.parameters["bias"]
+            norm.move_running(mean, used.statistics.unbiased_variance)
 
     def folded(self) -> tuple[Array, Array]:
         """Weight and bias of the one convolution that convolution and normalisation are in evaluation."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.activations import Activation
+from numnist.engine.kernels.products import by_blocks
 from numnist.engine.meeting import ShardProgram
 from numnist.engine.memory import Allocate, Scratch
 from numnist.engine.reducer import ALONE, Reducer
@@ -111,7 +112,13 @@ class Dense(FullyConnected):
     def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
         assert shared.x is not None
-        np.matmul(shared.dz.T, self.rows(shared.x), out=gradients[self.path["weight"]])
+        dweight = gradients[self.path["weight"]]
+        if self.takes is Order.FEATURES:
+            turned = np.empty(dweight.shape[::-1], np.float32)
+            by_blocks(shared.x, shared.dz, turned)()
+            dweight[...] = turned.T
+        else:
+            np.matmul(shared.dz.T, shared.x, out=dweight)
         np.add.reduce(shared.dz, axis=0, out=gradients[self.path["bias"]])
 
 

@@ -30,6 +30,8 @@ class Reorder(Stage):
 
     REPLACES = (flatten,)
 
+    finishes = False
+
     def __init__(self, names: Sequence[str], sample: Shape, takes: Order, gives: Order) -> None:
         """sample: (C, H, W) or (F,) in front. names: of the Flatten that it is, or empty for a conversion."""
         super().__init__(names, sample, (prod(sample),) if gives is Order.ROWS else sample, takes, gives)

@@ -7,6 +7,7 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.engine.kernels.dense import Dense, Shared, product
+from numnist.engine.kernels.products import by_blocks
 from numnist.engine.meeting import Meeting, ShardProgram
 from numnist.engine.memory import Allocate, Scratch
 from numnist.engine.reducer import ALONE, Reducer
@@ -15,12 +16,6 @@ from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
 
 LARGE = 2**16
 """Weights from which on a layer is one of these: reading them takes longer than for shards to meet."""
-
-SMALL_PRODUCT = 10**6
-"""Multiply-adds up to which OpenBLAS does not copy matrices first, where both have their rows in order."""
-
-FEWEST_ROWS = 16
-"""Rows of the left matrix below which such small products are slower than one that is copied."""
 
 FEW_VALUES = 2**17
 """Values up to which it pays to turn x, so that its product with the weight has its rows in order."""
@@ -45,6 +40,7 @@ class WideDense(Dense):
     GIVES = Order.FEATURES
 
     writes_all = True
+    finishes = False
 
     def __init__(self, *arguments: Any, follows: bool) -> None:
         """follows: whether what comes in is made by the shards, each its own samples; else it is there."""
@@ -73,9 +69,6 @@ class WideDense(Dense):
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
         return WideDenseWork(self, shard, shared, ends)
-
-    def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
-        """See `Stage.finish`: the shards have written all rows."""
 
 
 class WideDenseWork(Work):
@@ -122,16 +115,3 @@ class WideDenseWork(Work):
             by_blocks(dz, self._stage.rows(self._x), gradients[path["weight"]][rows]),
             partial(np.add.reduce, dz, axis=1, out=gradients[path["bias"]][rows]),
         ]
-
-
-def by_blocks(left: Array, right: Array, out: Array) -> Step:
-    """The step out = left @ right: in blocks of rows so small that BLAS does not copy them, or in one.
-
-    Shapes: left (M, K), right (K, N), out (M, N).
-    """
-    (M, K), N = left.shape, right.shape[1]
-    most = SMALL_PRODUCT // (K * N)
-    block = max(rows for rows in range(1, M + 1) if M % rows == 0 and rows <= max(1, most))
-    if block < FEWEST_ROWS:
-        return partial(np.matmul, left, right, out=out)
-    return partial(np.matmul, left.reshape(-1, block, K), right, out=out.reshape(-1, block, N))
