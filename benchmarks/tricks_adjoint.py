@@ -10,6 +10,7 @@ from tricks_hidden import ROWS, C, O, R, convolution
 from numnist.arrays import Array
 from numnist.engine.kernels.winograd_convolution import WinogradConvolution
 from numnist.engine.kernels.winograd_geometry import along_columns
+from numnist.engine.kernels.winograd_products import SUMMED_BYTES
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Step, run
 
@@ -29,6 +30,32 @@ def channels_innermost() -> Pair:
         left.swapaxes(2, 3),
         right,
     )
+
+
+def summed_in_parts() -> Pair:
+    """dU of 48 channels to 48, 3x3, for 16 images: summed when all is there, or part by part."""
+    points, rows, n, taps, outputs = 24, 20, 16, 3 * 48, 48
+    V, dM = normal(points, rows, n, taps).swapaxes(2, 3), normal(points, rows, n, outputs)
+    left, right, ones = (
+        aligned((points, taps * outputs)),
+        aligned((points, taps * outputs)),
+        np.ones(rows, np.float32),
+    )
+    of_rows = aligned((points, rows, taps, outputs))
+    at_once = max(1, SUMMED_BYTES // of_rows[0].nbytes)
+    some = of_rows[:at_once]
+
+    def before() -> None:
+        np.matmul(V, dM, out=of_rows)
+        np.matmul(ones, of_rows.reshape(points, rows, -1), out=left)
+
+    def after() -> None:
+        for first in range(0, points, at_once):
+            part = slice(first, first + at_once)
+            np.matmul(V[part], dM[part], out=some)
+            np.matmul(ones, some.reshape(at_once, rows, -1), out=right[part])
+
+    return agreeing(before, after, left, right)
 
 
 def banded(stage: WinogradConvolution, dM: Array) -> tuple[Step, Array]:
@@ -148,6 +175,12 @@ CASES = [
         "samples innermost: 96 products dM Vᵀ, both along their rows",
         "channels innermost: 96 products Vᵀ dM, samples as rows",
         channels_innermost,
+    ),
+    Case(
+        "dweight-in-parts",
+        "48 channels, 16 images: dU of all points, then summed over rows",
+        "summed part by part, while it is in the cache",
+        summed_in_parts,
     ),
     Case("gather", "scattered: a product, then five shifted additions", BANDS, scattered),
     Case("short-edges", "gathered in a frame of zeros", BANDS, framed),

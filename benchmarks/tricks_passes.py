@@ -11,6 +11,7 @@ from tricks_case import POOLED, Case, N, Pair, agreeing, model_of, normal, stage
 
 from numnist.arrays import Array
 from numnist.engine.kernels.dense import Dense
+from numnist.engine.kernels.products import by_blocks
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
 from numnist.engine.memory import Scratch, aligned
@@ -167,6 +168,14 @@ def turned() -> Pair:
     return agreeing(before, partial(run, dense.outputs(x, right, Scratch())), left, right)
 
 
+def in_blocks() -> Pair:
+    """Half of the features of a dense layer, 784 to 600, for 32 images."""
+    weight, x = normal(300, 784), normal(32, 784)
+    turned, left, right = aligned((784, 32)), aligned((300, 32)), aligned((300, 32))
+    turn, multiply = partial(np.copyto, turned, x.T), by_blocks(weight, turned, right)
+    return agreeing(partial(np.matmul, weight, x.T, out=left), partial(run, [turn, multiply]), left, right)
+
+
 def adam() -> Pair:
     """A step of Adam for the parameters of the zoo's mlp."""
     size = model_of("mlp").parameters.size
@@ -209,5 +218,6 @@ CASES = [
         sums_of_products,
     ),
     Case("dense-turned", "x Wᵀ, and the bias", "W xᵀ, turned as the bias is added", turned),
+    Case("dense-blocks", "32 images: one product W xᵀ", "x turned, blocks of 30 rows of W", in_blocks),
     Case("adam-blocks", "each pass over all parameters", "all passes over 32,768 at a time", adam),
 ]
