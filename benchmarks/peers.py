@@ -180,7 +180,10 @@ def cores_busy(seconds: float) -> float:
 def has(python: str, module: str) -> bool:
     """Whether an interpreter finds a module."""
     code = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
-    return subprocess.run([python, "-c", code], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    try:
+        return subprocess.run([python, "-c", code], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    except OSError:  # there is no such interpreter
+        return False
 
 
 def mnist() -> tuple[Dataset, Split, Split]:

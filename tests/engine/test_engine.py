@@ -264,3 +264,13 @@ def test_all_kinds_of_layers_at_once() -> None:
     assert off.all()
     assert decided
     require_equal(pair, x, y, dropout=0, threads=2)
+
+
+@pytest.mark.parametrize("n", [8, 9, 21])
+def test_many_images_are_predicted_in_larger_shards(n: int) -> None:
+    """To the same logits, but for rounding."""
+    model = twins(ALL_KINDS, SIZE).model
+    images, _ = batch(n)
+    engine = Engine(model, threads=2, shard_size=2)
+    one_by_one = np.concatenate([engine.predict(image[np.newaxis]) for image in images])
+    np.testing.assert_allclose(engine.predict(images), one_by_one, rtol=1e-4, atol=1e-5)

@@ -23,6 +23,9 @@ from numnist.nn import Model, StepResult, Update
 MOST_SIZES = 2
 """Sizes of batches that memory is kept for: the usual one, and the last of an epoch."""
 
+MANY_SHARDS = 4
+"""So many shards of images that are predicted keep all cores busy, though twice as large ones would not."""
+
 BUFFER = 2048
 """Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
 
@@ -183,15 +186,18 @@ class Engine:
         self._check(x)
         logits = np.empty((len(x), len(self.model.preprocess.classes)), np.float32)
 
+        # Without a way back a shard takes less memory; the fewer there are, the less Python is between them.
+        size = self.shard_size * (2 if len(x) > MANY_SHARDS * self.shard_size else 1)
+
         def part(start: int, worker: int) -> None:
-            images = x[start : start + self.shard_size]
+            images = x[start : start + size]
             prediction = self._predictions[worker].get(len(images), partial(self._new_prediction, worker))
             prediction.x[...] = images
             run(prediction.steps)
-            logits[start : start + self.shard_size] = prediction.logits
+            logits[start : start + size] = prediction.logits
 
         # Full shards and a rest, not even ones: so there are few sizes to keep memory for.
-        starts = range(0, len(x), self.shard_size)
+        starts = range(0, len(x), size)
         with self._one_blas_thread:
             if self._derived_for != self.model.version:
                 self._settle()

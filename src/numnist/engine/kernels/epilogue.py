@@ -66,10 +66,13 @@ class Epilogue:
         scratch.array("phases", max(shapes))
         return [scratch.array("phases", shape) for shape in shapes]
 
-    def maxima(self, phases: Array) -> list[Step]:
-        """Steps after which phases[0, 0] is the maximum of each window, in evaluation."""
+    def maxima(self, phases: Array, out: Array | None = None) -> list[Step]:
+        """Steps after which `out`, or phases[0, 0], is the maximum of each window, in evaluation."""
         first, *others = (phase for above_or_below in phases for phase in above_or_below)
-        return [partial(np.maximum, first, other, out=first) for other in others]
+        outs = [first] * len(others) if out is None else [*[first] * (len(others) - 1), out]
+        return [
+            partial(np.maximum, first, other, out=place) for other, place in zip(others, outs, strict=True)
+        ]
 
     def affine(self, pooled: Array, offset: Array, y: Array) -> list[Step]:
         """Steps that fill y from what `maxima` leaves, in evaluation, where the scale is in the weights.

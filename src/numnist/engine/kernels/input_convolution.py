@@ -118,14 +118,14 @@ class InputConvolution(Convolution):
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
         patches = self.patches(n, x)
-        steps = list(patches.unroll)
-        for block, phases in zip(self.epilogue.blocks(n), self.epilogue.phases(n, scratch), strict=True):
-            steps += [
-                patches.product(self.weight, phases, block),
-                *self.epilogue.maxima(phases),
-                *self.epilogue.affine(phases[0, 0], self.bias, y[block]),
-            ]
-        return steps
+        steps, epilogue = list(patches.unroll), self.epilogue
+        for block, phases in zip(epilogue.blocks(n), epilogue.phases(n, scratch), strict=True):
+            if epilogue.pool:
+                steps.append(patches.product(self.weight, phases, block))
+                steps += epilogue.maxima(phases, out=y[block])
+            else:
+                steps.append(patches.product(self.weight, y[block][None, None], block))
+        return [*steps, *epilogue.affine(y, self.bias, y)]
 
 
 class InputConvolutionWork(Work):
