@@ -83,13 +83,6 @@ def _read(mapping: MappedFile, row: memoryview, offset: int) -> None:
         row, offset = row[found:], offset + found
 
 
-def expect_random(array: Array) -> None:
-    """Have nothing read ahead from now on, since batches are drawn from anywhere."""
-    mapping = _mapping(array)
-    if mapping is not None and hasattr(mapping, "madvise"):
-        mapping.madvise(mmap.MADV_RANDOM)
-
-
 def release(array: Array) -> None:
     """Let go of what of a mapped array has been brought into memory; it will be again when it is looked at.
 
