@@ -8,8 +8,7 @@ from threadpoolctl import ThreadpoolController
 class OneBlasThread:
     """While this is entered, BLAS multiplies with one thread, wherever in the process it is called.
 
-    The same as threadpoolctl's `limit`, which looks at every library anew and takes 20 µs to enter and 20 to
-    leave in the midst of training: two percent of a step.
+    The same as threadpoolctl's `limit`, which looks at every library anew; that shows in a step.
     """
 
     def __init__(self) -> None:

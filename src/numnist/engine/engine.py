@@ -231,7 +231,6 @@ class Engine:
 
     def _new_batch(self, size: int) -> BatchWork:
         """Allocate the memory for batches of this size."""
-        smoothing = self._label_smoothing
         return BatchWork(
             self._shared,
             self.plan,
@@ -239,7 +238,7 @@ class Engine:
             self._scratch,
             size,
             self.shard_size,
-            smoothing,
+            self._label_smoothing,
             self._reducer,
         )
 

@@ -12,7 +12,7 @@ from numnist.arrays import Array, Shape
 from numnist.engine.kernels.activations import Activation
 from numnist.engine.kernels.products import by_blocks
 from numnist.engine.meeting import ShardProgram
-from numnist.engine.memory import Allocate, Scratch
+from numnist.engine.memory import Allocate, Scratch, aligned
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear
@@ -26,6 +26,9 @@ class Shared:
     dz: Array
     x: Array | None = None
     y: Array | None = None
+    write_dweight: Step | None = None
+    """For x in the order of features: fills `turned`, (I, O), the transpose of dW."""
+    turned: Array | None = None
 
 
 class FullyConnected(Stage):
@@ -86,6 +89,9 @@ class Dense(FullyConnected):
     def see(self, shared: Shared, x: Array | None, y: Array | None) -> None:
         """See `Stage.see`."""
         shared.x, shared.y = x, y
+        if x is not None and self.takes is Order.FEATURES:
+            shared.turned = aligned((len(x), *self.output_shape))
+            shared.write_dweight = by_blocks(x, shared.dz, shared.turned)
 
     def rows(self, x: Array) -> Array:
         """View (N, I) of values as they come."""
@@ -113,10 +119,9 @@ class Dense(FullyConnected):
         """See `Stage.finish`."""
         assert shared.x is not None
         dweight = gradients[self.path["weight"]]
-        if self.takes is Order.FEATURES:
-            turned = np.empty(dweight.shape[::-1], np.float32)
-            by_blocks(shared.x, shared.dz, turned)()
-            dweight[...] = turned.T
+        if shared.write_dweight is not None and shared.turned is not None:
+            shared.write_dweight()
+            dweight[...] = shared.turned.T
         else:
             np.matmul(shared.dz.T, shared.x, out=dweight)
         np.add.reduce(shared.dz, axis=0, out=gradients[self.path["bias"]])

@@ -51,6 +51,10 @@ class WideDense(Dense):
         """See `Stage.shared`; dz is (O, batch)."""
         return Shared(allocate((*self.output_shape, batch)))
 
+    def see(self, shared: Shared, x: Array | None, y: Array | None) -> None:
+        """See `Stage.see`."""
+        shared.x, shared.y = x, y
+
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
         """See `FullyConnected.outputs`."""
         return self.features_of(slice(None), x, y, scratch)
