@@ -115,14 +115,14 @@ def head(n: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """The loss by its op and by its kernel."""
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(n, 10)).astype(np.float32), rng.integers(0, 10, n)
-    q = softmax_cross_entropy.target_distribution(labels, logits, 0.1)
-    kernel = Head(logits, np.empty_like(logits), n)
+    features = np.ascontiguousarray(logits.T)
+    kernel = Head(features, np.empty_like(features), n, 0.1)
 
     def by_op() -> None:
         _, cache = softmax_cross_entropy.forward(logits, labels, 0.1)
         softmax_cross_entropy.backward(1.0, cache)
 
-    return by_op, partial(kernel, q, labels)
+    return by_op, partial(kernel.of_labels, labels)
 
 
 def contenders(name: str, n: int) -> tuple[Callable[[], object], Callable[[], object]]:

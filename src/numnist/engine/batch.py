@@ -66,7 +66,7 @@ class BatchWork:
         allocate = shared_memory if forks else aligned
         preprocess = model.model.preprocess
         self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
-        # Whether q is yet to be made of the labels.
+        # Whether nothing else than labels is to be learned, and q says nothing.
         self._has_labels_alone = allocate((1,), bool)
         # The state of the model (see `SharedModel.derivation`) that this process has derived its share from.
         self._derived_for: int | None = None
@@ -83,10 +83,10 @@ class BatchWork:
         ]
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
-        self._crew: Crew = Threads(team, count, self._program, self._begin)
+        self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
             with suppress(OSError):  # the system may refuse processes
-                self._crew = Processes(workers, count, self._program, self._begin, self._derive, model)
+                self._crew = Processes(workers, count, self._program, self._derive, model)
 
     @property
     def is_current(self) -> bool:
@@ -111,7 +111,7 @@ class BatchWork:
                 stage.training(shard, common, end)
                 for stage, common, end in zip(self._plan.stages, self._shared, ends, strict=True)
             )
-            self._works[number] = works, Head(ends[-1].y, ends[-1].dy, shard.batch)
+            self._works[number] = works, Head(ends[-1].y, ends[-1].dy, shard.batch, self._label_smoothing)
         return self._works[number]
 
     def _values_seen_by_all(self, size: int, allocate: Allocate) -> list[Array | None]:
@@ -158,18 +158,12 @@ class BatchWork:
 
         Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
-        is_plain = y.dtype == np.int64 and y.shape == self._labels.shape
-        self._has_labels_alone[0] = is_plain
-        if is_plain:
-            self._labels[...] = y
+        self._take_targets(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None
 
         def prepare() -> None:
             self._x[...] = x
-            if not is_plain:
-                self._fill_targets(y)
-                self._labels[...] = y if y.ndim == 1 else y.argmax(axis=1)
 
         self._crew.run(rng, prepare)
         for stage, shared in zip(self._plan.stages, self._shared, strict=True):
@@ -205,27 +199,28 @@ class BatchWork:
         """
         self._crew.settle()
 
-    def _begin(self, process: int, processes: int) -> None:
+    def _derive(self, process: int, processes: int) -> None:
         """A process's share of what is done once for all shards.
 
-        Stages derive what they need; the last process, which does not fetch the batch, makes q of the labels.
+        That is to have some of the stages derive what they need, if what they have is too old.
         """
-        self._derive(process, processes)
-        if process == processes - 1 and self._has_labels_alone[0]:
-            self._fill_targets(self._labels)
-
-    def _derive(self, process: int, processes: int) -> None:
-        """Have a process's share of the stages derive what they need, if what they have is too old."""
         derivation = self._model.derivation
         if self._derived_for != derivation:
             self._derived_for = derivation
             for stage in self._plan.stages[process::processes]:
                 stage.refresh(training=True)
 
-    def _fill_targets(self, y: Array) -> None:
-        """Fill the distributions q with what y says."""
-        # Of the logits this needs shape and dtype alone.
-        self._q[...] = softmax_cross_entropy.target_distribution(y, self._q, self._label_smoothing)
+    def _take_targets(self, y: Array) -> None:
+        """Let all shards see what is to be learned, if it can be."""
+        is_plain = y.shape == self._labels.shape and np.issubdtype(y.dtype, np.integer)
+        if is_plain:
+            softmax_cross_entropy.require_labels(y, self._q.shape[1])
+            self._labels[...] = y
+        else:
+            # Of the logits this needs shape and dtype alone.
+            self._q[...] = softmax_cross_entropy.target_distribution(y, self._q, self._label_smoothing)
+            self._labels[...] = y.argmax(axis=1)
+        self._has_labels_alone[0] = is_plain
 
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
         """What is done for one shard: forward, loss, backward; and its share of what is done once for all."""
@@ -237,7 +232,10 @@ class BatchWork:
         first = self._plan.trains_from
         for work in works:
             yield from work.forward(rng)
-        self._outcome.put(number, *head(self._q[samples], self._labels[samples]))
+        labels = self._labels[samples]
+        is_plain = self._has_labels_alone[0]
+        outcome = head.of_labels(labels) if is_plain else head.of_distributions(self._q[samples], labels)
+        self._outcome.put(number, *outcome)
         for work in reversed(works[first:]):
             yield from work.backward()
         yield Meeting()  # all have put down what they add to the gradient

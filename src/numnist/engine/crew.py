@@ -47,13 +47,13 @@ class Crew(Protocol):
 class Threads:
     """A crew of threads. Wherever Python is, but one of them can run at a time."""
 
-    def __init__(self, team: Team, shards: int, start: Start, begin: Share) -> None:
-        self._team, self._shards, self._start, self._begin = team, shards, start, begin
+    def __init__(self, team: Team, shards: int, start: Start, derive: Share) -> None:
+        self._team, self._shards, self._start, self._derive = team, shards, start, derive
 
     def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
         """See `Crew.run`."""
         prepare()
-        self._begin(0, 1)
+        self._derive(0, 1)
         programs = [self._start(number, rng) for number in range(self._shards)]
         answer = None
         while (meeting := self._advance(programs, answer)) is not None:

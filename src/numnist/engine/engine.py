@@ -32,7 +32,7 @@ BUFFER = 2048
 
 @dataclass(frozen=True)
 class Prediction:
-    """One worker's memory for so many images in evaluation, and the steps from x to the logits."""
+    """One worker's memory for so many images in evaluation, and the steps from x to the logits (K, n)."""
 
     x: Array
     logits: Array
@@ -194,7 +194,7 @@ class Engine:
             prediction = self._predictions[worker].get(len(images), partial(self._new_prediction, worker))
             prediction.x[...] = images
             run(prediction.steps)
-            logits[start : start + size] = prediction.logits
+            logits[start : start + size] = prediction.logits.T
 
         # Full shards and a rest, not even ones: so there are few sizes to keep memory for.
         starts = range(0, len(x), size)

@@ -40,22 +40,18 @@ class Member:
     """One process of a crew."""
 
     def __init__(
-        self, number: int, shards: Sequence[int], start: Start, begin: Share, derive: Share,
+        self, number: int, shards: Sequence[int], start: Start, derive: Share,
         model: SharedModel, processes: int, meetings: Rendezvous, failure: mmap.mmap,
         are_there: Callable[[], bool],
     ) -> None:  # fmt: skip
         """failure: a byte that all see, 1 when any has failed. are_there: whether the others are."""
         self._number, self._shards, self._start = number, shards, start
-        self._begin, self._derive = begin, derive
+        self._derive = derive
         self.model, self._processes = model, processes
         self._meetings, self._failure, self.are_there = meetings, failure, are_there
 
-    def begin(self) -> None:
-        """Do this process's share of what is done once for all shards."""
-        self._begin(self._number, self._processes)
-
     def derive(self) -> None:
-        """Do that part of it which needs the parameters alone."""
+        """Do this process's share of what is done once for all shards."""
         self._derive(self._number, self._processes)
 
     def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
@@ -111,7 +107,7 @@ def serve(
 
     def prepare() -> None:
         member.model.receive()
-        member.begin()
+        member.derive()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -75,8 +75,8 @@ def plan(network: Sequential, input_shape: Shape) -> Plan:
             stages.append(stage)
             order = stage.gives
         position += used
-    if order is Order.FEATURES:
-        stages.append(Reorder((), stages[-1].output_shape, order, Order.ROWS))
+    if order is not Order.FEATURES:  # of logits, for the loss
+        stages.append(Reorder((), (leaves[-1].behind if leaves else input_shape), order, Order.FEATURES))
     return Plan(tuple(stages), len(stages) if trains_from is None else trains_from)
 
 

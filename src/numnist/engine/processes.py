@@ -32,9 +32,7 @@ class Processes:
     and with calls of 5 to 500 µs two threads wait for each other a fifth of their time (docs/engine.md).
     """
 
-    def __init__(
-        self, processes: int, shards: int, start: Start, begin: Share, derive: Share, model: SharedModel
-    ) -> None:
+    def __init__(self, processes: int, shards: int, start: Start, derive: Share, model: SharedModel) -> None:
         """Raises: OSError where the system refuses another process."""
         fork = multiprocessing.get_context("fork")
         self._begin = [rendezvous.signal() for _ in range(1, processes)]
@@ -53,9 +51,7 @@ class Processes:
 
         def member(number: int, are_there: Callable[[], bool]) -> Member:
             own = range(number, shards, processes)
-            return Member(
-                number, own, start, begin, derive, model, processes, meetings, self._failure, are_there
-            )
+            return Member(number, own, start, derive, model, processes, meetings, self._failure, are_there)
 
         self._own = member(0, lambda: all(other.is_alive() for other in others))
         self._finalizer = weakref.finalize(self, _dismiss, others, owner)
@@ -89,7 +85,7 @@ class Processes:
 
         def prepare_and_derive() -> None:
             prepare()
-            self._own.begin()
+            self._own.derive()
             self._wait_until_derived()
 
         self._together(RUN, partial(self._own.run, rng, prepare_and_derive))

@@ -51,10 +51,7 @@ def target_distribution(targets: Array, logits: Array, label_smoothing: float) -
     if targets.shape == (N, K):
         t = targets.astype(logits.dtype, copy=False)
     elif targets.shape == (N,) and np.issubdtype(targets.dtype, np.integer):
-        if targets.min() < 0 or targets.max() >= K:
-            raise ValueError(
-                f"softmax_cross_entropy: expected labels in 0..{K - 1}, got {targets.min()}..{targets.max()}"
-            )
+        require_labels(targets, K)
         t = np.zeros((N, K), logits.dtype)
         t[np.arange(N), targets] = 1
     else:
@@ -64,6 +61,14 @@ def target_distribution(targets: Array, logits: Array, label_smoothing: float) -
         )
     q: Array = (1 - label_smoothing) * t + label_smoothing / K
     return q
+
+
+def require_labels(targets: Array, K: int) -> None:
+    """Raises: ValueError when a label, of one at least, is not in 0..K-1."""
+    if targets.min() < 0 or targets.max() >= K:
+        raise ValueError(
+            f"softmax_cross_entropy: expected labels in 0..{K - 1}, got {targets.min()}..{targets.max()}"
+        )
 
 
 def backward(dloss: float, cache: Cache) -> Array:

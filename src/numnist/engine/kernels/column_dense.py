@@ -55,15 +55,12 @@ class ColumnDense(FullyConnected):
 
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
         """See `FullyConnected.outputs`."""
-        n, out_features = y.shape
-        of_columns = scratch.array("products", (len(x), out_features, n))
-        z = scratch.array("sums", (out_features, n))
-        steps: list[Step] = [
+        of_columns = scratch.array("products", (len(x), *y.shape))
+        return [
             partial(np.matmul, self.weight, _rows(x).swapaxes(1, 2), out=of_columns),
-            partial(np.add.reduce, of_columns, axis=0, out=z),
-            partial(np.add, z.T, self.layer.parameters["bias"], out=y),
+            partial(np.add.reduce, of_columns, axis=0, out=y),
+            *self.from_products(y, self.layer.parameters["bias"]),
         ]
-        return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
 
     def training(self, shard: Shard, shared: Table, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -82,11 +79,11 @@ class ColumnDenseWork(Work):
             self._backward.append(stage.backward_of_activation(ends, dz, shard.scratch))
         dweight, dbias = (column[shard.number] for column in shared.columns)
         self._backward += [
-            partial(np.matmul, dz.T, _rows(ends.x), out=dweight),
-            partial(np.add.reduce, dz, axis=0, out=dbias),
+            partial(np.matmul, dz, _rows(ends.x), out=dweight),
+            partial(np.add.reduce, dz, axis=1, out=dbias),
         ]
         if ends.dx is not None:
-            self._backward.append(partial(np.matmul, dz, stage.weight, out=_rows(ends.dx)))
+            self._backward.append(partial(np.matmul, dz.T, stage.weight, out=_rows(ends.dx)))
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""

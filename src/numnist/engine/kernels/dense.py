@@ -10,9 +10,8 @@ import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.activations import Activation
-from numnist.engine.kernels.products import by_blocks
 from numnist.engine.meeting import ShardProgram
-from numnist.engine.memory import Allocate, Scratch, aligned
+from numnist.engine.memory import Allocate, Scratch
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Stage, Step, Work, run
 from numnist.nn import Linear
@@ -26,16 +25,16 @@ class Shared:
     dz: Array
     x: Array | None = None
     y: Array | None = None
-    write_dweight: Step | None = None
-    """For x in the order of features: fills `turned`, (I, O), the transpose of dW."""
-    turned: Array | None = None
 
 
 class FullyConnected(Stage):
-    """What the kernels of a Linear, and the activation behind it, have in common."""
+    """What the kernels of a Linear, and the activation behind it, have in common.
+
+    They give features (O, N), which is what W xᵀ comes out as: x Wᵀ would have BLAS pick apart both of its
+    operands, and takes half as long again.
+    """
 
     TAKES: ClassVar[Order] = Order.ROWS
-    GIVES: ClassVar[Order] = Order.ROWS
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class FullyConnected(Stage):
         takes: Order | None = None,
     ) -> None:
         """path: the parameters' names in the model, for "weight" and "bias"."""
-        super().__init__(names, input_shape, output_shape, takes or self.TAKES, self.GIVES)
+        super().__init__(names, input_shape, output_shape, takes or self.TAKES, Order.FEATURES)
         self.layer, self.activation, self.path = layer, activation, path
 
     def backward_of_activation(self, ends: Ends, dz: Array, scratch: Scratch) -> Step:
@@ -57,6 +56,11 @@ class FullyConnected(Stage):
             return partial(np.copyto, dz, ends.dy)
         spare = scratch.array("spare", dz.shape, np.int32)
         return partial(self.activation.backward, ends.dy, ends.y, spare, out=dz)
+
+    def from_products(self, y: Array, bias: Array) -> list[Step]:
+        """The steps that make y (O, N) of products W xᵀ, in place."""
+        steps: list[Step] = [partial(np.add, y, bias[:, None], out=y)]
+        return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
 
     @abstractmethod
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
@@ -72,10 +76,9 @@ class Dense(FullyConnected):
 
         zᵀ = W xᵀ + b        y = f(z)        dz = dy f'(z)        dx = dz W        dW = dzᵀ x
 
-    where x comes as rows (N, I) or as features (I, N). W xᵀ is computed, and turned as the bias is added: x
-    Wᵀ would have BLAS pick apart both of its operands, and takes half as long again. f'(z) is written in
-    terms of y, so z is not kept. dW sums over the whole batch: it is not added up over shards, but computed
-    once, from the inputs and gradients of all.
+    where x comes as rows (N, I) or as features (I, N). f'(z) is written in terms of y, so z is not kept. dW
+    sums over the whole batch: it is not added up over shards, but computed once, from the inputs and
+    gradients of all.
     """
 
     REPLACES = (linear, relu, leaky_relu, sigmoid, tanh)
@@ -84,14 +87,11 @@ class Dense(FullyConnected):
 
     def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`."""
-        return Shared(allocate((batch, *self.output_shape)))
+        return Shared(allocate((*self.output_shape, batch)))
 
     def see(self, shared: Shared, x: Array | None, y: Array | None) -> None:
         """See `Stage.see`."""
         shared.x, shared.y = x, y
-        if x is not None and self.takes is Order.FEATURES:
-            shared.turned = aligned((len(x), *self.output_shape))
-            shared.write_dweight = by_blocks(x, shared.dz, shared.turned)
 
     def rows(self, x: Array) -> Array:
         """View (N, I) of values as they come."""
@@ -104,12 +104,14 @@ class Dense(FullyConnected):
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
         """See `FullyConnected.outputs`."""
         weight, bias = self.layer.parameters["weight"], self.layer.parameters["bias"]
-        z = scratch.array("products", y.shape[::-1])
-        steps: list[Step] = [
-            partial(np.matmul, weight, self.features(x), out=z),
-            partial(np.add, z.T, bias, out=y),
-        ]
-        return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
+        return [partial(np.matmul, weight, self.features(x), out=y), *self.from_products(y, bias)]
+
+    def input_gradient(self, dz: Array, dx: Array) -> Step:
+        """The step that fills dx = dz W, in the order that x comes in, from dz (O, N)."""
+        weight = self.layer.parameters["weight"]
+        if self.takes is Order.FEATURES:
+            return partial(np.matmul, weight.T, dz, out=dx)
+        return partial(np.matmul, dz.T, weight, out=dx)
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -118,13 +120,8 @@ class Dense(FullyConnected):
     def finish(self, shared: Shared, gradients: dict[str, Array]) -> None:
         """See `Stage.finish`."""
         assert shared.x is not None
-        dweight = gradients[self.path["weight"]]
-        if shared.write_dweight is not None and shared.turned is not None:
-            shared.write_dweight()
-            dweight[...] = shared.turned.T
-        else:
-            np.matmul(shared.dz.T, shared.x, out=dweight)
-        np.add.reduce(shared.dz, axis=0, out=gradients[self.path["bias"]])
+        np.matmul(shared.dz, self.rows(shared.x), out=gradients[self.path["weight"]])
+        np.add.reduce(shared.dz, axis=1, out=gradients[self.path["bias"]])
 
 
 class DenseWork(Work):
@@ -132,10 +129,10 @@ class DenseWork(Work):
 
     def __init__(self, stage: Dense, shard: Shard, shared: Shared, ends: Ends) -> None:
         self._forward = stage.outputs(ends.x, ends.y, shard.scratch)
-        weight, dz = stage.layer.parameters["weight"], shared.dz[shard.samples]
+        dz = shared.dz[:, shard.samples]
         self._backward = [stage.backward_of_activation(ends, dz, shard.scratch)]
         if ends.dx is not None:
-            self._backward.append(product(dz, weight, ends.dx, stage.takes))
+            self._backward.append(stage.input_gradient(dz, ends.dx))
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
@@ -148,13 +145,3 @@ class DenseWork(Work):
         run(self._backward)
         return
         yield  # there is no meeting, but it is a program all the same
-
-
-def product(dz: Array, weight: Array, dx: Array, order: Order) -> Step:
-    """The step that fills dx = dz W, in either order.
-
-    Shapes: dz (N, O), weight (O, I), dx (N, I) or (I, N).
-    """
-    if order is Order.FEATURES:
-        return partial(np.matmul, weight.T, dz.T, out=dx)
-    return partial(np.matmul, dz, weight, out=dx)

@@ -17,36 +17,64 @@ class Head:
         p = softmax(logits)    loss = -1/N sum of q log p    dlogits = (p * (sum of q) - q) / N
 
     with N the samples of the whole batch and q the (smoothed) targets; see `ops.softmax_cross_entropy`. With
-    z = logits - their maximum, log p = z - log(sum of exp(z)).
+    z = logits - their maximum, log p = z - log(sum of exp(z)). Where there are labels alone, q is never made:
+    (1 - ε) is taken at each label, and ε / K everywhere.
 
-    logits, dlogits: (n, K), bound, read and written at every call.
+    logits, dlogits: (K, n), the samples of a class beside each other, so that all sums over classes are sums
+    of rows; bound, read and written at every call.
     """
 
     REPLACES: tuple[ModuleType, ...] = (softmax_cross_entropy,)
 
-    def __init__(self, logits: Array, dlogits: Array, batch: int) -> None:
-        n, K = logits.shape
-        z, largest, total = aligned((n, K)), aligned((n, 1)), aligned((n, 1))
+    def __init__(self, logits: Array, dlogits: Array, batch: int, label_smoothing: float = 0.0) -> None:
+        K, n = logits.shape
+        z, largest, total = aligned((K, n)), aligned((1, n)), aligned((1, n))
         self._total, self._z, self._dlogits = total, z, dlogits
-        self._answers = np.empty(n, np.intp)
-        self._batch = np.float32(batch)
+        self._batch, self._label_smoothing = batch, label_smoothing
+        self._samples = np.arange(n)
         self._steps: list[Step] = [
-            partial(np.argmax, logits, axis=1, out=self._answers),
-            partial(np.maximum.reduce, logits, axis=1, keepdims=True, out=largest),
+            partial(np.maximum.reduce, logits, axis=0, keepdims=True, out=largest),
             partial(np.subtract, logits, largest, out=z),
             partial(np.exp, z, out=dlogits),
-            partial(np.add.reduce, dlogits, axis=1, keepdims=True, out=total),
+            partial(np.add.reduce, dlogits, axis=0, keepdims=True, out=total),
         ]
 
-    def __call__(self, q: Array, labels: Array) -> tuple[float, int]:
+    def of_labels(self, labels: Array) -> tuple[float, int]:
         """Fill dlogits; the shard's sum of the losses, and its number of correct answers.
 
-        Shapes: q (n, K), distributions; labels (n,), the classes that count as correct.
+        Shape: labels (n,).
         """
         run(self._steps)
-        of_all = np.add.reduce(q, axis=1, keepdims=True)
+        z, dlogits, smoothed = self._z, self._dlogits, self._label_smoothing
+        at_labels = labels, self._samples
+        z_at_labels = z[at_labels]
+        loss = float(np.add.reduce(np.log(self._total), axis=None))
+        loss -= (1 - smoothed) * float(np.add.reduce(z_at_labels))
+        self._total *= self._batch
+        dlogits /= self._total
+        if smoothed:
+            loss -= smoothed / len(z) * float(np.add.reduce(z, axis=None))
+            dlogits -= smoothed / (len(z) * self._batch)
+        dlogits[at_labels] -= (1 - smoothed) / self._batch
+        return loss, self._correct(labels, z_at_labels)
+
+    def of_distributions(self, q: Array, labels: Array) -> tuple[float, int]:
+        """The same for distributions, smoothed already.
+
+        Shapes: q (n, K); labels (n,), the classes that count as correct.
+        """
+        run(self._steps)
+        q = q.T
+        of_all = np.add.reduce(q, axis=0, keepdims=True)
         loss = float(np.vdot(of_all, np.log(self._total))) - float(np.vdot(q, self._z))
         dlogits = self._dlogits
-        dlogits *= of_all / (self._total * self._batch)
-        dlogits -= q / self._batch
-        return loss, int(np.count_nonzero(np.equal(self._answers, labels)))
+        dlogits *= of_all / (self._total * np.float32(self._batch))
+        dlogits -= q / np.float32(self._batch)
+        return loss, self._correct(labels, self._z[labels, self._samples])
+
+    def _correct(self, labels: Array, z_at_labels: Array) -> int:
+        """How many labels are the answer: the class of the largest logit, the first of several such."""
+        z = self._z
+        if np.count_nonzero(z) == z.size - len(labels):  # every sample has one largest logit, where z is 0
+            return len(labels) - int(np.count_nonzero(z_at_labels))
+        return int(np.count_nonzero(z.argmax(axis=0) == labels))

@@ -23,10 +23,7 @@ NCHW = {
 
 
 class Reorder(Stage):
-    """The same values in another order.
-
-    From images or columns to images, columns or rows; from features to rows.
-    """
+    """The same values in another order; from images, or from and to columns, they are those of images."""
 
     REPLACES = (flatten,)
 

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.engine.kernels.dense import Dense, Shared, product
+from numnist.engine.kernels.dense import Dense, Shared
 from numnist.engine.kernels.products import by_blocks
 from numnist.engine.meeting import Meeting, ShardProgram
-from numnist.engine.memory import Allocate, Scratch
-from numnist.engine.reducer import ALONE, Reducer
+from numnist.engine.memory import Scratch
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
 
@@ -28,16 +27,14 @@ class WideDense(Dense):
 
     Each shard computes some features of all samples, and not all features of some: so it reads some rows of
     W, and no others, makes the same rows of dW, and (see `Update.part`) updates most of them, all on one
-    core. That takes a meeting more, behind which all features of its own samples are there. What it gives is
-    in the order of features: a shard's are then rows, and nothing is turned between fully connected layers.
+    core. That takes a meeting more, behind which all features of its own samples are there. In the order of
+    features a shard's are rows, and nothing is turned between fully connected layers.
 
     Where a batch is small the products are made in blocks of rows, which OpenBLAS multiplies as they are; to
     copy the weights first would take as long as to multiply them.
     """
 
     REPLACES = (linear, relu, leaky_relu, sigmoid, tanh)
-
-    GIVES = Order.FEATURES
 
     writes_all = True
     finishes = False
@@ -46,14 +43,6 @@ class WideDense(Dense):
         """follows: whether what comes in is made by the shards, each its own samples; else it is there."""
         super().__init__(*arguments)
         self.follows = follows
-
-    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
-        """See `Stage.shared`; dz is (O, batch)."""
-        return Shared(allocate((*self.output_shape, batch)))
-
-    def see(self, shared: Shared, x: Array | None, y: Array | None) -> None:
-        """See `Stage.see`."""
-        shared.x, shared.y = x, y
 
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
         """See `FullyConnected.outputs`."""
@@ -67,8 +56,19 @@ class WideDense(Dense):
         if self.takes is Order.ROWS and x.size <= FEW_VALUES:
             features = scratch.array("turned", x.shape[::-1])
             steps.append(partial(np.copyto, features, x.T))
-        steps += [by_blocks(weight, features, y), partial(np.add, y, bias[:, None], out=y)]
-        return steps if self.activation is None else [*steps, partial(self.activation.forward, y)]
+        return [*steps, by_blocks(weight, features, y), *self.from_products(y, bias)]
+
+    def share_of(self, shard: Shard) -> slice:
+        """The features that are a shard's."""
+        O = self.layer.out_features  # noqa: E741 -- the formula's letter
+        return slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
+
+    def gradients_of(self, rows: slice, x: Array, dz: Array, gradients: dict[str, Array]) -> list[Step]:
+        """The steps that write these rows of dW and db, from those of dz."""
+        return [
+            by_blocks(dz, self.rows(x), gradients[self.path["weight"]][rows]),
+            partial(np.add.reduce, dz, axis=1, out=gradients[self.path["bias"]][rows]),
+        ]
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -81,15 +81,14 @@ class WideDenseWork(Work):
     def __init__(self, stage: WideDense, shard: Shard, shared: Shared, ends: Ends) -> None:
         assert shared.x is not None
         assert shared.y is not None
-        O, scratch = stage.output_shape[0], shard.scratch  # noqa: E741 -- the formula's letter
-        self._rows = rows = slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
+        scratch = shard.scratch
+        self._rows = rows = stage.share_of(shard)
         self._stage, self._x, self._dz = stage, shared.x, shared.dz[rows]
         self._forward = stage.features_of(rows, shared.x, shared.y[rows], scratch)
         dz = shared.dz[:, shard.samples]
         self._backward = [stage.backward_of_activation(ends, dz, scratch)]
         if ends.dx is not None:
-            weight = stage.layer.parameters["weight"]
-            self._backward.append(product(dz.T, weight, ends.dx, stage.takes))
+            self._backward.append(stage.input_gradient(dz, ends.dx))
         self._shared_to: dict[str, Array] | None = None
         self._share: list[Step] = []
 
@@ -109,13 +108,6 @@ class WideDenseWork(Work):
     def share(self, gradients: dict[str, Array]) -> None:
         """See `Work.share`: this shard's rows of dW and db."""
         if self._shared_to is not gradients:
-            self._shared_to, self._share = gradients, self._gradients(gradients)
+            self._shared_to = gradients
+            self._share = self._stage.gradients_of(self._rows, self._x, self._dz, gradients)
         run(self._share)
-
-    def _gradients(self, gradients: dict[str, Array]) -> list[Step]:
-        """The steps that write the rows of dW and db."""
-        path, rows, dz = self._stage.path, self._rows, self._dz
-        return [
-            by_blocks(dz, self._stage.rows(self._x), gradients[path["weight"]][rows]),
-            partial(np.add.reduce, dz, axis=1, out=gradients[path["bias"]][rows]),
-        ]
