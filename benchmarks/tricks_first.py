@@ -9,7 +9,7 @@ from tricks_case import Case, N, Pair, agreeing, normal, stage_of
 from numnist.arrays import Array
 from numnist.engine.kernels.epilogue import Epilogue, EpilogueWork
 from numnist.engine.kernels.input_convolution import InputConvolution
-from numnist.engine.kernels.patch_moments import Moments, PatchMoments
+from numnist.engine.kernels.patch_moments import LineSumsWork, PatchMoments
 from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
@@ -51,23 +51,24 @@ def moments() -> Pair:
     stage, patches = convolution()
     c, centred = aligned(stage.epilogue.phases_shape(N)), aligned(stage.epilogue.phases_shape(N))
     patches.product(stage.weight, c, slice(None))()
-    tile, total, squares = Tile(c), ColumnSums(c), ColumnSums(centred, centred)
+    tile, total, squares = Tile(c), ColumnSums([(c,)]), ColumnSums([(centred, centred)])
     centre = partial(np.subtract, tile.rows(c), tile.values[0], out=tile.rows(centred))
     count = c.size // 16
-    found: list[PatchMoments] = []
-    of_patches = Moments(patches, lambda *moments: found.append(PatchMoments(*moments)))
+    of_shards, outputs = np.empty((1, *stage.lines.shape)), np.empty((2, 16))
+    lines = LineSumsWork(patches, stage.lines, of_shards[0])
+    moments = PatchMoments(stage.lines, of_shards, stage.weight, outputs)
 
     def before() -> Array:
-        mean = total() / count
+        mean = total()[0] / count
         tile.set(mean)
         centre()
-        return np.stack([mean, squares() / count])
+        return np.stack([mean, squares()[0] / count])
 
     def after() -> Array:
-        of_patches.put(np.float32)
-        moments = found.pop()
-        W = stage.weight.astype(np.float64)
-        return np.stack([moments.mean @ W, (W * (moments.deviations @ W)).sum(axis=0) / moments.count])
+        run(lines.steps)
+        run(moments.steps)
+        mean, of_squares = outputs / count
+        return np.stack([mean, of_squares - np.square(mean)])
 
     return agreeing(before, after)
 
@@ -92,7 +93,7 @@ def block_by_block() -> Pair:
         work = EpilogueWork(epilogue, N, Scratch(), phases, phases, y, dy)
         blocks = zip(phases, epilogue.blocks(N), strict=True)
         fill = [patches.product(stage.weight, of_block, block) for of_block, block in blocks]
-        return partial(work.forward, None, stage.bias, fill), y
+        return partial(work.forward, stage.bias[np.newaxis], fill), y
 
     (before, left), (after, right) = forward(undivided), forward(of_stage)
     return agreeing(before, after, left, right)

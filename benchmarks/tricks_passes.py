@@ -48,7 +48,7 @@ def pool_first() -> Pair:
     """Affine map, ReLU and pooling of the first convolution's output, in two orders."""
     c, z, y, pooled = normal(*PHASES), aligned(PHASES), aligned(POOLED), aligned(POOLED)
     tile = Tile(pooled, count=2)
-    tile.set(np.linspace(0.5, 2, CHANNELS), np.linspace(-1, 1, CHANNELS))
+    tile.set(np.stack([np.linspace(0.5, 2, CHANNELS), np.linspace(-1, 1, CHANNELS)]))
 
     def affine(x: Array, out: Array) -> None:
         np.multiply(tile.rows(x), tile.values[0], out=tile.rows(out))
@@ -131,7 +131,7 @@ def tiles() -> Pair:
         np.add(left, offset, out=left)
 
     def after() -> None:
-        tile.set(scale, offset)
+        tile.set(np.stack([scale, offset]))
         np.multiply(rows_x, tile.values[0], out=rows)
         np.add(rows, tile.values[1], out=rows)
 
@@ -143,14 +143,16 @@ def sums() -> Pair:
     x = normal(*POOLED)
     x += 0.1
     rows = x.reshape(-1, CHANNELS)
-    return agreeing(partial(np.add.reduce, rows, axis=0), ColumnSums(x))
+    return agreeing(partial(np.add.reduce, rows[np.newaxis], axis=1), ColumnSums([(x,)]))
 
 
 def sums_of_products() -> Pair:
     """Sums of products per channel."""
     x = normal(*POOLED)
     rows = x.reshape(-1, CHANNELS)
-    return agreeing(partial(np.einsum, "ic,ic->c", rows, rows), ColumnSums(x, x))
+    return agreeing(
+        partial(np.einsum, "aic,aic->ac", rows[np.newaxis], rows[np.newaxis]), ColumnSums([(x, x)])
+    )
 
 
 def turned() -> Pair:

@@ -107,4 +107,4 @@ class Table:
 
 
 def _sums(columns: Sequence[Array]) -> list[Array]:
-    return [np.asarray(np.add.reduce(column, axis=0)) for column in columns]
+    return [np.add.reduce(column, axis=0) for column in columns]

@@ -10,7 +10,7 @@ from numnist.arrays import Array, Shape
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a batch says of each channel, in the form that shards of a batch can be combined from.
+    """What a batch says of each channel.
 
     count: number of values per channel, M; mean (C,); squared_deviations (C,), the sum of (x - mean)².
     """
@@ -28,20 +28,6 @@ class Statistics:
     def unbiased_variance(self) -> Array:
         """squared_deviations / (M - 1): the estimate for where the batch came from; running ones keep it."""
         return self.squared_deviations / (self.count - 1)
-
-    @classmethod
-    def of_parts(cls, counts: Array, means: Array, squared_deviations: Array) -> "Statistics":
-        """The statistics of a batch from those of its parts, s = 1, 2, ...
-
-            M = sum of M_s        mean = sum of M_s mean_s / M
-            squares = sum of squares_s + M_s (mean_s - mean)²
-
-        Shapes: counts (S,); means and squared_deviations (S, C).
-        Source: Chan, Golub & LeVeque 1983 (see `batch_statistics`), section 2.
-        """
-        count = counts.sum()
-        mean = counts @ means / count
-        return cls(int(count), mean, squared_deviations.sum(axis=0) + counts @ np.square(means - mean))
 
 
 class Cache(NamedTuple):

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from numnist.arrays import Array, Shape
 from numnist.engine.kernels.epilogue import Epilogue
+from numnist.engine.kernels.normaliser import Normaliser
 from numnist.engine.meeting import Table
 from numnist.engine.memory import shared_memory
 from numnist.engine.stage import Order, Stage
 from numnist.nn import BatchNorm, Conv2d, MaxPool2d, ReLU
 from numnist.ops import batch_norm, conv2d, max_pool2d, relu
-from numnist.ops.batch_norm import Statistics, require_several
+from numnist.ops.batch_norm import require_several
 
 
 @dataclass(frozen=True)
@@ -26,71 +27,19 @@ class Layers:
     pool: MaxPool2d | None
 
 
-@dataclass(frozen=True)
-class Normalisation:
-    """The affine map that batch normalisation is, for one batch.
-
-        y = scale * c + offset,    scale = |weight| / deviation,    offset = bias - scale * mean
-
-    for the output c of the convolution with signed weights and no bias; where the kernel has taken c relative
-    to a reference, so are mean and offset.
-
-    rows: mean, deviation, scale and offset, (4, O), in float64. statistics, reference: what they came from.
-    """
-
-    statistics: Statistics
-    reference: Array | float
-    rows: Array
-
-    @property
-    def count(self) -> int:
-        """Values per channel."""
-        return self.statistics.count
-
-    @property
-    def mean(self) -> Array:
-        """Of the batch, per channel."""
-        return np.asarray(self.rows[0])
-
-    @property
-    def deviation(self) -> Array:
-        """sqrt(var + eps)."""
-        return np.asarray(self.rows[1])
-
-    @property
-    def scale(self) -> Array:
-        """What c is multiplied by; never negative."""
-        return np.asarray(self.rows[2])
-
-    @property
-    def offset(self) -> Array:
-        """What is added to it."""
-        return np.asarray(self.rows[3])
-
-
 @dataclass
 class Shared:
     """What the shards have in common: tables that all see, and what each process makes of them.
 
-    statistics: of the convolution's output, or of what it follows from. of_bias: sums of do * c and of do,
-    where the kernel needs them before it goes on. of_weight: what else the gradients are made of.
-    normalisation, and moments of the input's patches: what the statistics came to. dweight, dbias: the
-    gradients of |weight| and bias of the normalisation.
+    statistics: sums over the convolution's output, or what they follow from. of_bias: sums of do * c and of
+    do, where the kernel needs them before it goes on. of_weight: what else the gradients are made of.
+    norm: what the statistics came to, where there is a normalisation.
     """
 
     statistics: Table
     of_bias: Table
     of_weight: Table
-    normalisation: Normalisation | None = None
-    moments: Any = None
-    dweight: Array | None = None
-    dbias: Array | None = None
-
-    @property
-    def norm(self) -> Normalisation:
-        """The normalisation, once it is there."""
-        assert self.normalisation is not None
-        return self.normalisation
+    norm: Normaliser | None = None
 
 
 class Convolution(Stage):
@@ -140,30 +89,23 @@ class Convolution(Stage):
         """A weight (O, C, KH, KW) times the sign of its channel, which changes nothing in most steps."""
         return weight if self.sign.min() > 0 else weight * self.sign[:, None, None, None]
 
-    def normalise(self, statistics: Statistics, batch: int, reference: Array | float = 0.0) -> Normalisation:
-        """The affine map for these statistics of the whole batch.
+    def normaliser(self, count: int, batch: int) -> Normaliser:
+        """What makes the normalisation's affine map of sums over so many values per channel.
 
-        statistics: in float64, of the convolution with signed weights and without bias, less `reference`.
-        Raises: ValueError for a single value per channel.
+        Raises: ValueError for a single one.
         """
         norm = self.layers.norm
         assert norm is not None
-        require_several(statistics.count, (batch, *self.output_shape))
-        rows = np.empty((4, len(self.sign)))
-        mean, deviation, scale, offset = rows
-        mean[...] = statistics.mean
-        np.sqrt(statistics.biased_variance + norm.eps, out=deviation)
-        np.divide(np.abs(norm.parameters["weight"]), deviation, out=scale)
-        np.subtract(norm.parameters["bias"], scale * mean, out=offset)
-        return Normalisation(statistics, reference, rows)
+        require_several(count, (batch, *self.output_shape))
+        return Normaliser(norm, count)
 
     def conclude(self, shared: Shared) -> None:
         """See `Stage.conclude`: move the running statistics."""
-        norm, used = self.layers.norm, shared.normalisation
+        norm, used = self.layers.norm, shared.norm
         if norm is not None and used is not None:
-            signed_mean = used.statistics.mean + used.reference
-            mean = self.sign * signed_mean + self.layers.conv.parameters["bias"]
-            norm.move_running(mean, used.statistics.unbiased_variance)
+            statistics = used.statistics
+            mean = self.sign * statistics.mean + self.layers.conv.parameters["bias"]
+            norm.move_running(mean, statistics.unbiased_variance)
 
     def folded(self) -> tuple[Array, Array]:
         """Weight and bias of the one convolution that convolution and normalisation are in evaluation."""

@@ -183,25 +183,26 @@ class EpilogueWork:
 
     def _bind_affine(self, values: Array, y: Array, behind: list[Step]) -> None:
         """Bind the steps of the affine map from a block's values to its y, and those behind it."""
-        scale, offset = self.tiles.values
+        offset, scale = self.tiles.values
         values, rows = self.tiles.rows(values), self.tiles.rows(y)
         multiply = partial(np.multiply, values, scale, out=rows)
         self._affine.append([multiply, partial(np.add, rows, offset, out=rows), *behind])
         self._affine_without_scale.append([partial(np.add, values, offset, out=rows), *behind])
 
-    def forward(self, scale: Array | None, offset: Array, fill: Sequence[Step]) -> None:
-        """Fill y from the phases; scale None stands for ones.
+    def forward(self, offset_and_scale: Array, fill: Sequence[Step]) -> None:
+        """Fill y from the phases.
 
         Channels whose scale is 0 have all values of a window tied, and the first one wins.
 
         fill: for each block, a step that fills its phases first; or nothing, where all are filled.
-        Shapes: scale, offset (O,).
+        Shapes: offset_and_scale (2, O), or (1, O) where the scale is 1 throughout.
         """
-        affine = self._affine_without_scale if scale is None else self._affine
-        self.tiles.set(offset if scale is None else scale, offset)
-        tied: Array | None = None
-        if scale is not None and not scale.all():
-            tied = np.flatnonzero(scale == 0)
+        self.tiles.set(offset_and_scale)
+        affine, tied = self._affine_without_scale, None
+        if len(offset_and_scale) == 2:
+            affine, scale = self._affine, offset_and_scale[1]
+            if np.count_nonzero(scale) < len(scale):
+                tied = np.flatnonzero(scale == 0)
         for i in range(len(self.blocks)):
             if fill:
                 fill[i]()

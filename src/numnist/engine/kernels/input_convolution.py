@@ -1,32 +1,46 @@
 """The first convolution of a network, with what follows it."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
+from numnist.engine.kernels.convolution import Convolution, Shared
 from numnist.engine.kernels.epilogue import EpilogueWork
-from numnist.engine.kernels.patch_moments import Moments, PatchMoments
+from numnist.engine.kernels.normaliser import Normaliser
+from numnist.engine.kernels.patch_moments import LineSums, LineSumsWork, PatchMoments
 from numnist.engine.kernels.patches import Patches
-from numnist.engine.kernels.sums import ColumnSums, total_of
+from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.meeting import Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, shared_memory
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
-from numnist.ops.batch_norm import Statistics
 
 CANCELLING = 2**9
-"""A variance this much smaller than if the taps were uncorrelated has lost so much of float32's precision."""
+"""A variance this much smaller than the squares it is left of has lost so much of float32's precision."""
+
+AS_THEY_ARE, SHIFTED, IN_FLOAT64 = range(3)
+"""What the moments are computed of: pixels; pixels less one from their middle; the same, in float64."""
 
 MOST_ROWS = 128
 """Rows of patches that one product for dW takes.
 
 The rows of do that it meets lie far apart; more of them push each other out of the innermost cache.
 """
+
+
+@dataclass
+class InputShared(Shared):
+    """What the shards of this kernel have in common, too.
+
+    shifts: what each proposes to subtract from all pixels. moments: of the patches.
+    """
+
+    shifts: Table | None = None
+    moments: PatchMoments | None = None
 
 
 class InputConvolution(Convolution):
@@ -48,13 +62,14 @@ class InputConvolution(Convolution):
     S is built from products of rows with the KH - 1 rows below them, a fifth of what all pairs would take.
     The convolution can then be normalised as it is pooled, and need never be read again:
 
-        do/dc = scale * (do - mean(do) - ẑ mean(do ẑ))   gives, with D = sum of do P over all positions,
+        dc = scale * (do - mean(do) - ẑ mean(do ẑ))   gives, with D = sum of do P over all positions,
         dweight_norm = (sum of D * W - mean dbias) / deviation
         dW = scale * (D - dbias p̄ - (dweight_norm / deviation) W S/M)
 
-    where do, the gradient behind the normalisation, is 0 in three of four positions where pooling follows.
-    S is computed in float32, of pixels relative to one in the middle of them; and once more in float64 where
-    W (S/M) Wᵀ cancels, as it does for a filter that is all but blind to the images.
+    where do, the gradient behind the normalisation, is 0 in three of four positions where pooling follows;
+    and with S/M = R/M - p̄ p̄ᵀ, R = sum of P Pᵀ. R is computed in float32. It is computed once more of pixels
+    relative to one in the middle of them, where they are far from 0; and in float64, where Wᵀ R W cancels, as
+    it does for a filter that is all but blind to the images.
     """
 
     INPUT_ORDER: ClassVar[Order] = Order.IMAGES
@@ -67,6 +82,8 @@ class InputConvolution(Convolution):
         conv = self.layers.conv
         self.K = conv.in_channels * conv.kernel_size**2
         self.weight = shared_memory((self.K, conv.out_channels))
+        C, H, W = self.input_shape
+        self.lines = LineSums(C, conv.kernel_size, H + 2 * conv.zeros, W + 2 * conv.zeros)
 
     def refresh(self, training: bool) -> None:
         """See `Stage.refresh`: the weight as (K, O), its taps in the order of U's rows, (u, c, v)."""
@@ -81,13 +98,16 @@ class InputConvolution(Convolution):
         KH = KW = self.layers.conv.kernel_size
         return weight.reshape(KH, -1, KW, weight.shape[1]).transpose(3, 1, 0, 2)
 
-    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
+    def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> InputShared:
         """See `Stage.shared`."""
-        K, O = self.weight.shape  # noqa: E741 -- the formula's letter
-        statistics = Table(shards, allocate, (), (K,), (K, K), reducer=reducer)
-        return Shared(statistics, Table(shards, allocate), Table(shards, allocate, (K, O), (O,)))
+        return InputShared(
+            Table(shards, allocate, self.lines.shape, reducer=reducer),
+            Table(shards, allocate),
+            Table(shards, allocate, self.weight.shape, self.bias.shape),
+            shifts=Table(shards, allocate, (), reducer=reducer),
+        )
 
-    def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
+    def training(self, shard: Shard, shared: InputShared, ends: Ends) -> Work:
         """See `Stage.training`."""
         return InputConvolutionWork(self, shard, shared, ends)
 
@@ -97,17 +117,19 @@ class InputConvolution(Convolution):
         They are linear in D and dbias, so the sums of this rank give what it adds to the gradient.
         """
         D, dbias = shared.of_weight.sums()
-        if shared.normalisation is None:
+        if shared.norm is None:
             gradients[self.path["weight"]][...] = self.restore(D)
             gradients[self.path["bias"]][...] = dbias
             return
-        moments, norm = shared.moments, shared.norm
-        W = self.weight.astype(np.float64)
-        dweight = ((D * W).sum(axis=0) - norm.mean * dbias) / norm.deviation
-        through_mean = np.outer(moments.mean, dbias)
-        through_variance = (moments.deviations / moments.count) @ W * (dweight / norm.deviation)
-        dW = self.sign * norm.scale * (D - through_mean - through_variance)
-        gradients[self.path["weight"]][...] = self.restore(dW)
+        assert isinstance(shared, InputShared)
+        norm, moments = shared.norm, shared.moments
+        assert moments is not None
+        dweight = norm.dweight(np.add.reduce(D * moments.weight, axis=0), dbias)
+        share = dweight / (norm.deviation * norm.count)
+        D -= moments.projected * share
+        D -= np.multiply.outer(moments.of_taps, dbias / norm.count - norm.mean * share)
+        D *= self.sign * norm.scale
+        gradients[self.path["weight"]][...] = self.restore(D)
         self.write_normalisation(dweight, dbias, gradients)
 
     def patches(self, n: int, x: Array) -> Patches:
@@ -131,13 +153,17 @@ class InputConvolution(Convolution):
 class InputConvolutionWork(Work):
     """The work of an `InputConvolution` for one shard."""
 
-    def __init__(self, stage: InputConvolution, shard: Shard, shared: Shared, ends: Ends) -> None:
+    def __init__(self, stage: InputConvolution, shard: Shard, shared: InputShared, ends: Ends) -> None:
         n, scratch, epilogue = shard.size, shard.scratch, stage.epilogue
         self._stage, self._shared, self._shard = stage, shared, shard
         self._patches = patches = stage.patches(n, ends.x)
-        self._moments = None
+        self._lines: LineSumsWork | None = None
         if stage.layers.norm is not None:
-            self._moments = Moments(patches, partial(shared.statistics.put, shard.number))
+            [of_shards], [of_all] = shared.statistics.columns, shared.statistics.of_all
+            self._lines = LineSumsWork(patches, stage.lines, of_shards[shard.number])
+            if shared.norm is None:
+                shared.norm = norm = stage.normaliser(shard.batch * patches.positions, shard.batch)
+                shared.moments = PatchMoments(stage.lines, of_all, stage.weight, norm.sums)
         # What is written here is read before the next block, forwards and backwards.
         phases = epilogue.phases(n, scratch)
         self._epilogue = EpilogueWork(
@@ -146,18 +172,17 @@ class InputConvolutionWork(Work):
         blocks, k, O = self._epilogue.blocks, epilogue.k, epilogue.channels  # noqa: E741 -- the formula's letter
         parts = [_parts(block.stop - block.start, n) for block in blocks]
         dweights = scratch.array("dweight", (sum(parts), k, k, epilogue.rows, stage.K, O))
+        self._dbias = ColumnSums([(pair,) for block in phases for pair in block[:, 0]])
         self._forward: list[Step] = []
         # Of each block: how its phases' gradient is filled, and what is to be multiplied with what then.
         self._factors: list[tuple[Sequence[Step], Array, Array]] = []
         self._backward: list[Step] = []
-        self._dbias: list[ColumnSums] = []
         for i, block in enumerate(blocks):
             self._forward.append(patches.product(stage.weight, phases[i], block))
             matrices, outputs = patches.matrices(block), patches.outputs(phases[i])
             adjoint = _split(matrices, parts[i]).swapaxes(-1, -2), _split(outputs, parts[i])
-            sums = [ColumnSums(of_pairs) for of_pairs in phases[i][:, 0]]
-            self._dbias += sums
-            fill = [*self._epilogue.unpool[i], *(step for each in sums for step in each.steps)]
+            of_pairs = self._dbias.of_parts[k * i : k * (i + 1)]
+            fill = [*self._epilogue.unpool[i], *(step for steps in of_pairs for step in steps)]
             self._factors.append((fill, *adjoint))
             first = sum(parts[:i])
             dweights_of_block = dweights[first : first + parts[i]]
@@ -168,61 +193,72 @@ class InputConvolutionWork(Work):
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
-        stage, patches, moments = self._stage, self._patches, self._moments
-        scale, offset = None, stage.bias
-        if moments is not None:
-            patches.choose_shift()
-        run(patches.unroll)
-        if moments is not None:
-            moments.put(np.float32)
-            across = self._shared.statistics.exchange(self._merged)
-            norm: Normalisation | None = yield Meeting(self._normalise, across=across)
+        self._patches.shift[...] = 0
+        run(self._patches.unroll)
+        offset_and_scale = self._stage.bias[np.newaxis]
+        if self._lines is not None:
+            run(self._lines.steps)
+            norm = yield self._meeting(AS_THEY_ARE)
+            if norm is None:
+                yield from self._shift()
+                run(self._lines.steps)
+                norm = yield self._meeting(SHIFTED)
             self._is_cancelling = norm is None
             if norm is None:
                 yield Meeting()  # all have read what is written anew now
-                moments.put(np.float64)
-                norm = yield Meeting(partial(self._normalise, is_precise=True), across=across)
-            assert norm is not None
-            # The weight sees pixels relative to the shift, so its output lacks shift * (sum of the taps).
-            lacking = float(patches.shift) * stage.weight.sum(axis=0, dtype=np.float64)
-            scale, offset = norm.scale, norm.offset + norm.scale * lacking
-        self._epilogue.forward(scale, offset, self._forward)
+                self._lines.in_float64()
+                norm = yield self._meeting(IN_FLOAT64)
+            offset_and_scale = norm.offset_and_scale
+        self._epilogue.forward(offset_and_scale, self._forward)
 
-    def _merged(self) -> tuple[Any, ...]:
-        """The moments of this rank's shards."""
-        return astuple(PatchMoments.of_parts(*self._shared.statistics.columns))
+    def _meeting(self, pixels: int) -> Meeting:
+        """That at which line sums become the affine map, or turn out to be not good enough."""
+        statistics = self._shared.statistics
+        return Meeting(partial(self._normalise, pixels), across=statistics.exchange(statistics.sums))
 
-    def _normalise(self, is_precise: bool = False) -> Normalisation | None:
+    def _shift(self) -> ShardProgram:
+        """Take all pixels relative to one of them, the same for all shards."""
+        shifts = self._shared.shifts
+        assert shifts is not None
+        [of_shards] = shifts.columns
+        of_shards[self._shard.number] = self._patches.middle_pixel()
+        yield Meeting(across=shifts.exchange(lambda: [of_shards[0]]))
+        self._patches.shift[...] = shifts.of_all[0][0]
+        run(self._patches.unroll)
+
+    def _normalise(self, pixels: int) -> Normaliser | None:
         """The affine map that follows from the moments of the whole batch; None if they must be better."""
-        moments = PatchMoments.of_parts(*self._shared.statistics.of_all)
-        W = self._stage.weight.astype(np.float64)
-        squares = (W * (moments.deviations @ W)).sum(axis=0)
-        if not is_precise:
-            uncorrelated = moments.deviations.diagonal() @ np.square(W)
-            if (squares * CANCELLING < uncorrelated).any():
+        norm, moments = self._shared.norm, self._shared.moments
+        assert norm is not None
+        assert moments is not None
+        run(moments.steps)
+        norm.run()
+        if pixels == AS_THEY_ARE and moments.is_bright(norm.count):
+            return None
+        if pixels != IN_FLOAT64:
+            least = norm.squared_deviations * CANCELLING
+            if np.count_nonzero(least < moments.uncorrelated()):
                 return None
-        statistics = Statistics(moments.count, moments.mean @ W, np.maximum(squares, 0))
-        self._shared.moments = moments
-        self._shared.normalisation = self._stage.normalise(statistics, self._shard.batch)
-        return self._shared.normalisation
+        if pixels != AS_THEY_ARE:
+            # The weight sees pixels relative to the shift, so its output lacks shift * (sum of the taps).
+            norm.reference = self._patches.shift * self._stage.weight.sum(axis=0, dtype=np.float64)
+        return norm
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`; there is no dx."""
         self._patches.subtract_left()
         D = self._products_with_do()
-        dbias = total_of(self._dbias)
-        # As if the pixels had not been shifted.
-        D += float(self._patches.shift) * dbias
+        self._dbias.total()
+        [dbias] = self._dbias.out
         self._shared.of_weight.put(self._shard.number, D, dbias)
         return
         yield  # there is no meeting, but it is a program all the same
 
     def _products_with_do(self) -> Array:
-        """D of the class, (K, O), in float64; from products in float64 too where those with W cancel."""
+        """D of the class, (K, O); from products in float64 where those with W cancel."""
         if not self._is_cancelling:
             run(self._backward)
-            D = self._sum_dweights().astype(np.float64)
-            return np.asarray(D.reshape(self._stage.K, -1))
+            return np.asarray(self._sum_dweights().reshape(self._stage.K, -1))
         D = np.zeros(self._stage.weight.shape)
         for fill, patches, do in self._factors:
             run(fill)

@@ -71,13 +71,18 @@ class Patches:
         """The step that fills the phases of a block of columns: the patches' products with the weight."""
         return partial(np.matmul, self.matrices(block), weight, out=self.outputs(phases))
 
-    def choose_shift(self) -> None:
-        """Let the shift be a pixel from the middle of those that there are.
+    def middle_pixel(self) -> float:
+        """A pixel from the middle of those that there are.
 
-        Neither is it far from their mean then, against their deviation, nor does it make fractions of
+        Neither is it far from their mean, against their deviation, nor does subtracting it make fractions of
         integers. One constant value becomes exactly 0.
         """
-        self.shift[...] = np.sort(self._probe())[PROBES // 2]
+        return float(np.sort(self._probe())[PROBES // 2])
+
+    @property
+    def positions(self) -> int:
+        """How many patches there are of a sample."""
+        return self.k**2 * self.rows * self.columns
 
     def subtract_left(self) -> None:
         """Let U hold right - left in the place of the right one of each pair of columns."""

@@ -27,10 +27,9 @@ class Tile:
         self._numbers = np.empty((count, 1, channels), np.float32)
         self._repeat = partial(np.copyto, self.values.reshape(count, repeats, channels), self._numbers)
 
-    def set(self, *numbers: Array) -> None:
-        """Repeat each of these, (C,), along its row."""
-        for place, values in zip(self._numbers, numbers, strict=True):
-            place[0] = values
+    def set(self, numbers: Array) -> None:
+        """Repeat each of these, (count, C), along its row."""
+        self._numbers[:, 0] = numbers
         self._repeat()
 
     def rows(self, x: Array) -> Array:

@@ -1,16 +1,16 @@
 """A convolution between hidden layers, by Winograd's method along W, with what follows it."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from numnist.arrays import Array
-from numnist.engine.kernels.convolution import Convolution, Normalisation, Shared
+from numnist.engine.kernels.convolution import Convolution, Shared
 from numnist.engine.kernels.direct_convolution import fill_phases
 from numnist.engine.kernels.epilogue import EpilogueWork
+from numnist.engine.kernels.normaliser import Normaliser
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
 from numnist.engine.kernels.winograd_geometry import Geometry
@@ -20,7 +20,6 @@ from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.engine.winograd import MOST_POINTS
-from numnist.ops.batch_norm import Statistics
 
 CANCELLING = 128
 """Where the mean is so much larger than the deviation (squared), the error of the transforms shows."""
@@ -90,10 +89,9 @@ class WinogradConvolution(Convolution):
     def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`; what is put at each meeting is what the methods of the work say."""
         g = self.geometry
-        sums = Table(shards, allocate, (g.O,), (g.O,), reducer=reducer)
-        statistics = Table(shards, allocate, (), (g.O,), (g.O,), reducer=reducer)
+        statistics, of_bias = (Table(shards, allocate, (2, g.O), reducer=reducer) for _ in range(2))
         taps = (g.r, g.r * g.C * g.O)
-        return Shared(statistics, sums, Table(shards, allocate, taps, dtype=np.float32))
+        return Shared(statistics, of_bias, Table(shards, allocate, taps, dtype=np.float32))
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
         """See `Stage.training`."""
@@ -104,14 +102,12 @@ class WinogradConvolution(Convolution):
         [dtaps] = shared.of_weight.sums()
         dW = gradients[self.path["weight"]]
         g = self.geometry
-        dW[...] = dtaps.reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0)
-        dW[...] = self.signed(dW)
-        if shared.normalisation is None:
-            _, gradients[self.path["bias"]][...] = shared.of_bias.sums()
+        dW[...] = self.signed(dtaps.reshape(g.r, g.r, g.C, g.O).transpose(3, 2, 1, 0))
+        [(products, dbias)] = shared.of_bias.sums()
+        if shared.norm is None:
+            gradients[self.path["bias"]][...] = dbias
         else:
-            assert shared.dweight is not None
-            assert shared.dbias is not None
-            self.write_normalisation(shared.dweight, shared.dbias, gradients)
+            self.write_normalisation(shared.norm.dweight(products, dbias), dbias, gradients)
 
     def products(self, n: int, scratch: Scratch, x: Array, phases: Array) -> Products:
         """The way from x to the phases of the output."""
@@ -139,10 +135,9 @@ class WinogradConvolutionWork(Work):
     """The work of a `WinogradConvolution` for one shard."""
 
     def __init__(self, stage: WinogradConvolution, shard: Shard, shared: Shared, ends: Ends) -> None:
-        n, scratch, epilogue = shard.size, shard.scratch, stage.epilogue
+        n, scratch, epilogue, g = shard.size, shard.scratch, stage.epilogue, stage.geometry
         self._stage, self._shared, self._shard, self._x = stage, shared, shard, ends.x
         self._has_norm = stage.layers.norm is not None
-        self._norm: Normalisation | None = None
         shape = epilogue.phases_shape(n)
         # With a normalisation the output of the convolution is needed again, behind a meeting.
         self._phases = aligned(shape) if self._has_norm else scratch.array("phases", shape)
@@ -158,20 +153,34 @@ class WinogradConvolutionWork(Work):
             dy=ends.dy,
             keeps=self._has_norm,
         )
-        self._dbias = ColumnSums(self._epilogue.do)
+        self._to_dbias = [*self._epilogue.relu_backward]
         if self._has_norm:
-            self._bind_normalisation(dphases)
+            if shared.norm is None:
+                shared.norm = stage.normaliser(shard.batch * (self._phases.size // (n * g.O)), shard.batch)
+            self._bind_normalisation(shared.norm, dphases)
+        else:
+            of_bias = shared.of_bias.columns[0][shard.number]
+            self._to_dbias += ColumnSums([(self._epilogue.do,)], out=of_bias[1:]).steps
         self._adjoint = stage.adjoint(n, scratch, self._products, dphases, ends.dx)
 
-    def _bind_normalisation(self, dphases: Array) -> None:
+    def _bind_normalisation(self, norm: Normaliser, dphases: Array) -> None:
         """Bind the steps that need all of the convolution's output, and its gradient before they are done."""
-        epilogue, c = self._epilogue, self._phases
+        epilogue, c, number = self._epilogue, self._phases, self._shard.number
         self._tiles = tiles = Tile(c, count=3)
         first, second, third = tiles.values
-        self._sum, self._squares = ColumnSums(c), ColumnSums(c, c)
-        has_pool = self._stage.layers.pool is not None
-        self._products_with_do = ColumnSums(epilogue.do, epilogue.pooled if has_pool else c[0, 0])
+        statistics, of_bias = self._shared.statistics, self._shared.of_bias
+        self._to_statistics = ColumnSums([(c,)], [(c, c)], out=statistics.columns[0][number]).steps
+        pooled = epilogue.pooled if self._stage.layers.pool is not None else c[0, 0]
+        self._to_dbias += ColumnSums(
+            [(epilogue.do, pooled)], [(epilogue.do,)], out=of_bias.columns[0][number]
+        ).steps
         do, rows = tiles.rows(epilogue.do), tiles.rows(c)
+        # What a meeting comes to, and from there on.
+        self._merge = partial(np.add.reduce, statistics.of_all[0], axis=0, out=norm.sums)
+        self._merge_back: list[Step] = [
+            partial(np.add.reduce, of_bias.of_all[0], axis=0, out=norm.dsums),
+            *norm.backward,
+        ]
         self._scale_do = partial(np.multiply, do, first, out=do)
         self._through_statistics: list[Step] = [
             partial(np.multiply, rows, second, out=rows),
@@ -182,48 +191,41 @@ class WinogradConvolutionWork(Work):
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         run(self._products.steps)
-        scale, offset = None, self._stage.bias
+        offset_and_scale = self._stage.bias[np.newaxis]
         if self._has_norm:
-            self._put_statistics()
-            across = self._shared.statistics.exchange(self._merged)
-            norm: Normalisation | Array = yield Meeting(self._normalise, across=across)
-            if not isinstance(norm, Normalisation):
+            run(self._to_statistics)
+            statistics = self._shared.statistics
+            across = statistics.exchange(statistics.sums)
+            norm: Normaliser | Array = yield Meeting(self._normalise, across=across)
+            if not isinstance(norm, Normaliser):
                 reference = norm
                 self._recompute(reference)
                 yield Meeting()  # all have read what is written anew now
-                self._put_statistics()
+                run(self._to_statistics)
                 norm = yield Meeting(partial(self._normalise, reference), across=across)
-                assert isinstance(norm, Normalisation)
-            self._norm, scale, offset = norm, norm.scale, norm.offset
-        self._epilogue.forward(scale, offset, ())
+                assert isinstance(norm, Normaliser)
+            offset_and_scale = norm.offset_and_scale
+        self._epilogue.forward(offset_and_scale, ())
 
-    def _put_statistics(self) -> None:
-        """Put those of the shard: count, mean, and sum of (c - mean)² = sum of c² - count * mean²."""
-        count = self._phases.size // self._stage.geometry.O
-        mean = self._sum() / count
-        self._shared.statistics.put(
-            self._shard.number, count, mean, self._squares() - count * np.square(mean)
-        )
-
-    def _merged(self) -> tuple[Any, ...]:
-        """The statistics of this rank's shards."""
-        return astuple(Statistics.of_parts(*self._shared.statistics.columns))
-
-    def _normalise(self, reference: Array | None = None) -> Normalisation | Array:
+    def _normalise(self, reference: Array | None = None) -> Normaliser | Array:
         """The affine map that follows from the statistics of the whole batch.
 
         Where the mean is far larger than the deviation, c in float32 is not good enough. What is returned
         then is a reference (O,) near the mean; c is to be computed anew, less that, and this called again.
         """
-        statistics = Statistics.of_parts(*self._shared.statistics.of_all)
-        norm = self._stage.layers.norm
+        norm = self._shared.norm
         assert norm is not None
-        if reference is None:
-            if (np.square(statistics.mean) > CANCELLING * (statistics.biased_variance + norm.eps)).any():
-                return np.asarray(statistics.mean)
-            reference = np.zeros(())
-        self._shared.normalisation = self._stage.normalise(statistics, self._shard.batch, reference)
-        return self._shared.normalisation
+        self._merge()
+        if reference is not None:
+            return norm.run(reference)
+        norm.run()
+        # All of them together first, which is one call.
+        if (
+            np.vdot(norm.relative, norm.relative) > CANCELLING
+            and np.abs(norm.relative).max() > CANCELLING**0.5
+        ):
+            return norm.mean.copy()
+        return norm
 
     def _recompute(self, reference: Array) -> None:
         """Fill the phases without transforms, in float64, less the reference."""
@@ -233,46 +235,17 @@ class WinogradConvolutionWork(Work):
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
-        epilogue, shared, number = self._epilogue, self._shared, self._shard.number
-        run(epilogue.relu_backward)
+        run(self._to_dbias)
         if self._has_norm:
-            shared.of_bias.put(number, self._products_with_do(), self._dbias())
-            across = shared.of_bias.exchange(shared.of_bias.sums)
-            dweight_norm, dbias_norm = yield Meeting(self._normalisation_gradients, across=across)
-            self._scale_do_and_maps(dweight_norm, dbias_norm)
-        else:
-            shared.of_bias.put(number, 0, self._dbias())
-        for steps in epilogue.unpool:
+            of_bias = self._shared.of_bias
+            yield Meeting(partial(run, self._merge_back), across=of_bias.exchange(of_bias.sums))
+            assert self._shared.norm is not None
+            self._tiles.set(self._shared.norm.scale_slope_and_constant)
+            self._scale_do()
+        for steps in self._epilogue.unpool:
             run(steps)
         if self._has_norm:
             run(self._through_statistics)
         run(self._adjoint.steps)
         run(self._adjoint.to_dtaps)
-        shared.of_weight.put(number, self._adjoint.dtaps)
-
-    def _normalisation_gradients(self) -> tuple[Array, Array]:
-        """For the whole batch: dweight = sum of do ẑ, dbias = sum of do, with ẑ = (c - mean) / deviation.
-
-        What `finish` adds to the gradient are the sums over this rank's part of it.
-        """
-        norm, shared = self._shared.norm, self._shared
-
-        def of(products: Array, dbias: Array) -> tuple[Array, Array]:
-            return (products - norm.mean * dbias) / norm.deviation, dbias
-
-        shared.dweight, shared.dbias = of(*shared.of_bias.sums())
-        if not shared.of_bias.is_exchanged:
-            return shared.dweight, shared.dbias
-        return of(*shared.of_bias.sums_of_all())
-
-    def _scale_do_and_maps(self, dweight: Array, dbias: Array) -> None:
-        """Prepare for dc = scale * do + slope * c + constant, which is
-
-        dc = scale * (do - dbias / M - ẑ dweight / M)        M values per channel
-        """
-        norm = self._norm
-        assert norm is not None
-        slope = -norm.scale * dweight / (norm.count * norm.deviation)
-        constant = -norm.scale * dbias / norm.count - slope * norm.mean
-        self._tiles.set(norm.scale, slope, constant)
-        self._scale_do()
+        self._shared.of_weight.put(self._shard.number, self._adjoint.dtaps)
