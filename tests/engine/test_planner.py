@@ -25,8 +25,9 @@ from numnist.nn import build, network_from
 
 SIZE = (12, 14)
 
-FIRST, HIDDEN, DENSE, COLUMNS, CONVERT, OP = (
-    "InputConvolution", "WinogradConvolution", "Dense", "ColumnDense", "Reorder", "Operation",
+FIRST, HIDDEN, DENSE, WIDE, PAIR, COLUMNS, CONVERT, OP = (
+    "InputConvolution", "WinogradConvolution", "Dense", "WideDense", "DensePair", "ColumnDense", "Reorder",
+    "Operation",
 )  # fmt: skip
 END = [FLATTEN, linear()]
 
@@ -167,6 +168,8 @@ def test_a_network_without_parameters_trains_from_its_end() -> None:
     ("name", "expected"),
     [
         ("linear", [f"{CONVERT} 0", f"{DENSE} 1"]),
+        ("mlp", [f"{CONVERT} 0", f"{PAIR} 1 2 3"]),
+        ("mlp:900,800", [f"{CONVERT} 0", f"{WIDE} 1 2", f"{PAIR} 3 4 5"]),
         ("mlp:30,20", [f"{CONVERT} 0", f"{DENSE} 1 2", f"{DENSE} 3 4", f"{DENSE} 5"]),
         ("cnn", [f"{FIRST} 0 1 2 3", f"{HIDDEN} 4 5 6 7", f"{COLUMNS} 8 9"]),
         ("cnn-plain", [f"{FIRST} 0 1 2", f"{HIDDEN} 3 4 5", f"{COLUMNS} 6 7"]),

@@ -238,7 +238,8 @@ class BatchWork:
         self._outcome.put(number, *outcome)
         for work in reversed(works[first:]):
             yield from work.backward()
-        yield Meeting()  # all have put down what they add to the gradient
+        if any(stage.finishes or stage.shares for stage in stages[first:]):
+            yield Meeting()  # all have put down what they add to the gradient
         for i in [i for i, stage in enumerate(stages) if i >= first and stage.finishes][share]:
             stages[i].finish(self._shared[i], self._model.gradients)
         for work in works:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numnist.arrays import Shape
 from numnist.engine.kernels.activations import activation_of
 from numnist.engine.kernels.column_dense import ColumnDense
 from numnist.engine.kernels.convolution import Convolution, Layers
 from numnist.engine.kernels.dense import Dense
+from numnist.engine.kernels.dense_pair import DensePair
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.operation import Operation
 from numnist.engine.kernels.reorder import Reorder
@@ -106,21 +107,40 @@ def _stage(leaves: Sequence[Leaf], order: Order, first: bool, is_there: bool) ->
 
 
 def _dense(leaves: Sequence[Leaf], order: Order, is_there: bool) -> tuple[Stage, int]:
-    """The stage for a Linear, or a Flatten and a Linear, and an activation behind; and how many they are."""
-    flattens = isinstance(leaves[0].layer, Flatten)
-    linear, *rest = leaves[flattens:]
-    assert isinstance(linear.layer, Linear)
+    """The stage for a Linear, or a Flatten and a Linear, and an activation behind; and how many they are.
+
+    A small Linear behind a large one joins it.
+    """
+    if isinstance(leaves[0].layer, Flatten):
+        run, arguments = _linear(leaves[1:])
+        arguments |= {"names": [leaves[0].name, *arguments["names"]], "input_shape": leaves[0].before}
+        return ColumnDense(**arguments), 1 + len(run)
+    run, arguments = _linear(leaves)
+    arguments["takes"] = order if order is Order.FEATURES else Order.ROWS
+    if _is_small(leaves[0].layer):
+        return Dense(**arguments), len(run)
+    wide = WideDense(**arguments, follows=not is_there)
+    rest = leaves[len(run) :]
+    if not (rest and _is_small(rest[0].layer)):
+        return wide, len(run)
+    behind, arguments = _linear(rest)
+    return DensePair(wide, Dense(**arguments, takes=wide.gives)), len(run) + len(behind)
+
+
+def _linear(leaves: Sequence[Leaf]) -> tuple[Sequence[Leaf], dict[str, Any]]:
+    """A Linear and the activation behind it, if there is one; and a kernel's arguments for them."""
+    first, *rest = leaves
+    assert isinstance(first.layer, Linear)
     activation = activation_of(rest[0].layer) if rest else None
-    run = leaves[: flattens + (1 if activation is None else 2)]
-    path = _path(run, {Linear: ""})
-    names = [each.name for each in run]
-    arguments = names, leaves[0].before, linear.behind, linear.layer, activation, path
-    if flattens:
-        return ColumnDense(*arguments), len(run)
-    takes = order if order is Order.FEATURES else Order.ROWS
-    if _is_small(linear.layer):
-        return Dense(*arguments, takes), len(run)
-    return WideDense(*arguments, takes, follows=not is_there), len(run)
+    run = leaves[: 1 if activation is None else 2]
+    return run, {
+        "names": [each.name for each in run],
+        "input_shape": first.before,
+        "output_shape": first.behind,
+        "layer": first.layer,
+        "activation": activation,
+        "path": _path(run, {Linear: ""}),
+    }
 
 
 def _convolution_kernel(

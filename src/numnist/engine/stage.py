@@ -141,6 +141,9 @@ class Stage(ABC):
     finishes: bool = True
     """Whether `finish` has anything to do."""
 
+    shares: bool = False
+    """Whether `Work.share` needs what others have come to on the way back."""
+
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""
 

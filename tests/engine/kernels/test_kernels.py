@@ -32,6 +32,7 @@ from numnist import ops
 from numnist.engine import kernels, plan
 from numnist.engine.kernels.column_dense import ColumnDense
 from numnist.engine.kernels.dense import Dense
+from numnist.engine.kernels.dense_pair import DensePair
 from numnist.engine.kernels.head import Head
 from numnist.engine.kernels.input_convolution import InputConvolution
 from numnist.engine.kernels.reorder import Reorder
@@ -65,11 +66,17 @@ CASES: dict[type[Stage], list[list[Description]]] = {
     WinogradConvolution: [[conv(3, 1), conv(5, 4), *behind, *END] for behind in FOLLOWERS],
     Dense: [[FLATTEN, linear(7), *behind, linear()] for behind in ACTIVATIONS],
     WideDense: [
-        *([FLATTEN, linear(700), *behind, linear()] for behind in ACTIVATIONS),
+        *([FLATTEN, linear(700), *behind, NORM, linear()] for behind in ACTIVATIONS),
         [FLATTEN, linear(700), RELU, linear(100), linear(700), SIGMOID, linear()],
-        [conv(3, 3), FLATTEN, linear(700), RELU, linear()],
+        [conv(3, 3), FLATTEN, linear(700), RELU, NORM, linear()],
         [FLATTEN, linear(700), NORM, FLATTEN, linear()],
         [FLATTEN, linear(700), linear(700), TANH, linear(7), linear()],
+    ],
+    DensePair: [
+        *([FLATTEN, linear(700), *behind, linear()] for behind in ACTIVATIONS),
+        *([FLATTEN, linear(700), RELU, linear(7), *behind, linear()] for behind in ACTIVATIONS),
+        [conv(3, 3), FLATTEN, linear(700), TANH, linear()],
+        [FLATTEN, linear(700), RELU, linear(700), RELU, linear()],
     ],
     ColumnDense: [[conv(3, 3), FLATTEN, linear(7), *behind, linear()] for behind in ACTIVATIONS],
     Reorder: [

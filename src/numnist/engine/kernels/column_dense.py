@@ -31,8 +31,8 @@ class ColumnDense(FullyConnected):
 
     TAKES = Order.COLUMNS
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
         C, H, W = self.input_shape
         self.weight = shared_memory((W, self.layer.out_features, H * C))
 
@@ -76,7 +76,7 @@ class ColumnDenseWork(Work):
         dz = ends.dy
         if stage.activation is not None:
             dz = aligned(ends.dy.shape)
-            self._backward.append(stage.backward_of_activation(ends, dz, shard.scratch))
+            self._backward.append(stage.backward_of_activation(ends.dy, ends.y, dz, shard.scratch))
         dweight, dbias = (column[shard.number] for column in shared.columns)
         self._backward += [
             partial(np.matmul, dz, _rows(ends.x), out=dweight),

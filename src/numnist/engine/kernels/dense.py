@@ -50,12 +50,12 @@ class FullyConnected(Stage):
         super().__init__(names, input_shape, output_shape, takes or self.TAKES, Order.FEATURES)
         self.layer, self.activation, self.path = layer, activation, path
 
-    def backward_of_activation(self, ends: Ends, dz: Array, scratch: Scratch) -> Step:
+    def backward_of_activation(self, dy: Array, y: Array, dz: Array, scratch: Scratch) -> Step:
         """The step that fills dz from dy."""
         if self.activation is None:
-            return partial(np.copyto, dz, ends.dy)
+            return partial(np.copyto, dz, dy)
         spare = scratch.array("spare", dz.shape, np.int32)
-        return partial(self.activation.backward, ends.dy, ends.y, spare, out=dz)
+        return partial(self.activation.backward, dy, y, spare, out=dz)
 
     def from_products(self, y: Array, bias: Array) -> list[Step]:
         """The steps that make y (O, N) of products W xᵀ, in place."""
@@ -130,7 +130,7 @@ class DenseWork(Work):
     def __init__(self, stage: Dense, shard: Shard, shared: Shared, ends: Ends) -> None:
         self._forward = stage.outputs(ends.x, ends.y, shard.scratch)
         dz = shared.dz[:, shard.samples]
-        self._backward = [stage.backward_of_activation(ends, dz, shard.scratch)]
+        self._backward = [stage.backward_of_activation(ends.dy, ends.y, dz, shard.scratch)]
         if ends.dx is not None:
             self._backward.append(stage.input_gradient(dz, ends.dx))
 

@@ -38,10 +38,11 @@ class WideDense(Dense):
 
     writes_all = True
     finishes = False
+    shares = True
 
-    def __init__(self, *arguments: Any, follows: bool) -> None:
+    def __init__(self, *, follows: bool, **arguments: Any) -> None:
         """follows: whether what comes in is made by the shards, each its own samples; else it is there."""
-        super().__init__(*arguments)
+        super().__init__(**arguments)
         self.follows = follows
 
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:
@@ -67,7 +68,7 @@ class WideDense(Dense):
         """The steps that write these rows of dW and db, from those of dz."""
         return [
             by_blocks(dz, self.rows(x), gradients[self.path["weight"]][rows]),
-            partial(np.add.reduce, dz, axis=1, out=gradients[self.path["bias"]][rows]),
+            partial(np.matmul, dz, np.ones(dz.shape[1], np.float32), out=gradients[self.path["bias"]][rows]),
         ]
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
@@ -86,7 +87,7 @@ class WideDenseWork(Work):
         self._stage, self._x, self._dz = stage, shared.x, shared.dz[rows]
         self._forward = stage.features_of(rows, shared.x, shared.y[rows], scratch)
         dz = shared.dz[:, shard.samples]
-        self._backward = [stage.backward_of_activation(ends, dz, scratch)]
+        self._backward = [stage.backward_of_activation(ends.dy, ends.y, dz, scratch)]
         if ends.dx is not None:
             self._backward.append(stage.input_gradient(dz, ends.dx))
         self._shared_to: dict[str, Array] | None = None
