@@ -1,6 +1,7 @@
 """BLAS has one thread while the engine works, and as many as before afterwards."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -40,4 +41,17 @@ def test_it_may_be_entered_again() -> None:
 def test_an_error_passes_through() -> None:
     with pytest.raises(KeyError), OneBlasThread():
         raise KeyError
+    assert threads() == {3}
+
+
+def test_another_thread_may_enter_it_while_the_first_lives() -> None:
+    """To threadpoolctl the first thread that has set a limit is the only one that can."""
+
+    def entered() -> set[int]:
+        with OneBlasThread():
+            return threads()
+
+    entered()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(entered).result() == {1}
     assert threads() == {3}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,9 @@ from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Work
 from numnist.engine.team import Team
 from numnist.ops import softmax_cross_entropy
+
+BUFFER = 2048
+"""Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
 
 SPLIT = 8
 """From this many samples on there are two shards at least."""
@@ -83,15 +87,19 @@ class BatchWork:
         ]
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
+        # What is set for NumPy there does not concern the caller, and need not be set again at every step.
+        self._context, self._error_handling = copy_context(), np.geterr()
+        self._context.run(np.setbufsize, BUFFER)
         self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
+            arguments = workers, count, self._program, self._derive, model
             with suppress(OSError):  # the system may refuse processes
-                self._crew = Processes(workers, count, self._program, self._derive, model)
+                self._crew = self._context.run(Processes, *arguments)
 
     @property
     def is_current(self) -> bool:
-        """Whether what has been set for NumPy's errors holds in all of it."""
-        return self._crew.is_current
+        """Whether NumPy treats its errors in all of it as it does for the caller now."""
+        return np.geterr() == self._error_handling
 
     @property
     def is_shared_out(self) -> bool:
@@ -158,6 +166,9 @@ class BatchWork:
 
         Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
+        return self._context.run(self._step, x, y, rng)
+
+    def _step(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
         self._take_targets(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None

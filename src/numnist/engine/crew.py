@@ -34,11 +34,6 @@ class Crew(Protocol):
         """Wait until what `derive` has begun is done. Raises: see `run`."""
         ...
 
-    @property
-    def is_current(self) -> bool:
-        """Whether NumPy treats its errors in all of it as it does for the caller now."""
-        ...
-
     def close(self) -> None:
         """Let go of everybody: nobody writes to the batch's memory from then on."""
         ...
@@ -74,9 +69,6 @@ class Threads:
 
     def settle(self) -> None:
         """See `Crew.settle`."""
-
-    is_current = True
-    """See `Crew.is_current`; a `Team` takes the caller's handling over with every task."""
 
     def close(self) -> None:
         """See `Crew.close`."""

@@ -26,9 +26,6 @@ MOST_SIZES = 2
 MANY_SHARDS = 4
 """So many shards of images that are predicted keep all cores busy, though twice as large ones would not."""
 
-BUFFER = 2048
-"""Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -100,8 +97,7 @@ class Engine:
             raise ValueError(f"Engine: expected samples {part.start} to {part.stop} of {n}, got {len(x)}")
         if n < 1:
             raise ValueError(f"Engine: expected a batch of N >= 1 images, got x of shape {x.shape}")
-        with self._one_blas_thread, np.errstate():
-            np.setbufsize(BUFFER)  # until the end of the `with`
+        with self._one_blas_thread:
             batch = self._batch(n)
             self._derived_for = self._latest = None
             try:
@@ -116,8 +112,9 @@ class Engine:
     def _batch(self, n: int) -> BatchWork:
         """What works for batches of n samples."""
         latest = self._latest
-        if latest is None or latest.samples != n or not latest.is_current:
-            self._settle()
+        if latest is not None and latest.samples == n and latest.is_current:
+            return latest
+        self._settle()
         batch = self._batches.get(n, self._new_batch)
         if not batch.is_current:
             self._batches.forget(n)

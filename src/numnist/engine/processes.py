@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.engine import rendezvous
@@ -42,7 +41,6 @@ class Processes:
         # The state of the model (see `SharedModel.derivation`) that `derive` was last called for.
         self._derived_for: int | None = None
         self._model = model
-        self._error_handling = np.geterr()
         self._others: list[Any] = []
         others, owner, meetings = self._others, os.getpid(), Rendezvous(processes)
 
@@ -64,11 +62,6 @@ class Processes:
                 others.append(process)
                 process.start()
         errors.close()
-
-    @property
-    def is_current(self) -> bool:
-        """See `Crew.is_current`: processes have it from when they were forked."""
-        return np.geterr() == self._error_handling
 
     def run(self, rng: RandomGenerator | None, prepare: Callable[[], None]) -> None:
         """See `Crew.run`.
