@@ -84,7 +84,7 @@ class Epilogue:
             partial(tile.set, offset),
             partial(np.add, tile.rows(pooled), tile.values[0], out=tile.rows(y)),
         ]
-        return [*steps, partial(np.maximum, y, ZERO, out=y)] if self.relu else steps
+        return [*steps, tile.rectify(y)] if self.relu else steps
 
 
 class EpilogueWork:
@@ -134,7 +134,7 @@ class EpilogueWork:
             if epilogue.relu:
                 positive = self._positive[block]
                 behind = [
-                    partial(np.maximum, y[block], ZERO, out=y[block]),
+                    self.tiles.rectify(y[block]),
                     partial(np.greater, y[block], ZERO, out=positive),
                 ]
                 to_do = partial(np.multiply, dy[block], positive, out=self.do[block])

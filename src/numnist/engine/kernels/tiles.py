@@ -6,6 +6,7 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.engine.memory import aligned
+from numnist.engine.stage import Step
 
 LONGEST = 2048
 """Values in a tile: NumPy's loops are then long, and there is little to write."""
@@ -24,6 +25,7 @@ class Tile:
         fitting = [r for r in range(1, n + 1) if n % r == 0 and (r == 1 or r * rows * channels <= LONGEST)]
         repeats = max(fitting) * rows
         self.values = aligned((count, repeats * channels))
+        self._zeros = np.zeros(repeats * channels, np.float32)
         self._numbers = np.empty((count, 1, channels), np.float32)
         self._repeat = partial(np.copyto, self.values.reshape(count, repeats, channels), self._numbers)
 
@@ -35,3 +37,8 @@ class Tile:
     def rows(self, x: Array) -> Array:
         """View of x with rows as long as the tile, to broadcast against one of `values`."""
         return x.reshape(-1, self.values.shape[1])
+
+    def rectify(self, x: Array) -> Step:
+        """The step x = max(x, 0): with a row of zeros, which takes half as long as with a single one."""
+        rows = self.rows(x)
+        return partial(np.maximum, rows, self._zeros, out=rows)
