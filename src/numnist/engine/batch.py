@@ -225,8 +225,10 @@ class BatchWork:
         """Let all shards see what is to be learned, if it can be."""
         is_plain = y.shape == self._labels.shape and np.issubdtype(y.dtype, np.integer)
         if is_plain:
-            softmax_cross_entropy.require_labels(y, self._q.shape[1])
             self._labels[...] = y
+            # Negative ones are large as well then.
+            if np.count_nonzero(np.greater_equal(self._labels.view(np.uint64), self._q.shape[1])):
+                softmax_cross_entropy.require_labels(y, self._q.shape[1])
         else:
             # Of the logits this needs shape and dtype alone.
             self._q[...] = softmax_cross_entropy.target_distribution(y, self._q, self._label_smoothing)
