@@ -69,6 +69,13 @@ def against_samples(size: int) -> Pair:
     return agreeing(by_samples, step(size, name="mlp"))
 
 
+def against_hidden_values(size: int) -> Pair:
+    """The mlp's hidden values cross between the processes, or parts of its logits do."""
+    with setting(planner, "_joins", lambda _: False):
+        hidden_values = step(size, name="mlp")
+    return agreeing(hidden_values, step(size, name="mlp"))
+
+
 CASES = [
     Case("two-cores", "batch 128: one core", "two processes", against_one_core),
     Case("processes", "batch 128: two threads", "two processes", against_threads),
@@ -76,5 +83,11 @@ CASES = [
     Case("shards-of-32", "batch 512: shards of 32", "shards of 64", partial(against_shards, 32)),
     Case("shards-of-128", "batch 512: shards of 128", "shards of 64", partial(against_shards, 128)),
     Case("features-32", "mlp, batch 32: by samples", "by features", partial(against_samples, 32)),
+    Case(
+        "logits-512",
+        "mlp, batch 512: hidden values cross",
+        "parts of logits",
+        partial(against_hidden_values, 512),
+    ),
     Case("features-512", "mlp, batch 512: by samples", "by features", partial(against_samples, 512)),
 ]

@@ -155,19 +155,19 @@ def sums_of_products() -> Pair:
     )
 
 
-def turned() -> Pair:
+def features() -> Pair:
     """A dense layer, 784 to 600."""
-    layer = stage_of("mlp", 1).layer
+    layer = stage_of("mlp", 1).hidden.layer
     layer.parameters["bias"][...] = normal(600)
     weight, bias = layer.parameters["weight"], layer.parameters["bias"]
-    x, left, right = normal(N, 784), aligned((N, 600)), aligned((N, 600))
+    x, left, right = normal(N, 784), aligned((N, 600)), aligned((600, N))
     dense = Dense(["1"], (784,), (600,), layer, None, {})
 
     def before() -> None:
         np.matmul(x, weight.T, out=left)
         np.add(left, bias, out=left)
 
-    return agreeing(before, partial(run, dense.outputs(x, right, Scratch())), left, right)
+    return agreeing(before, partial(run, dense.outputs(x, right, Scratch())), left.T, right)
 
 
 def in_blocks() -> Pair:
@@ -219,7 +219,7 @@ CASES = [
         "einsum over rows of 512 values",
         sums_of_products,
     ),
-    Case("dense-turned", "x Wᵀ, and the bias", "W xᵀ, turned as the bias is added", turned),
+    Case("dense-features", "x Wᵀ, and the bias", "W xᵀ, and the bias: features of samples", features),
     Case("dense-blocks", "32 images: one product W xᵀ", "x turned, blocks of 30 rows of W", in_blocks),
     Case("adam-blocks", "each pass over all parameters", "all passes over 32,768 at a time", adam),
 ]

@@ -121,10 +121,15 @@ def _dense(leaves: Sequence[Leaf], order: Order, is_there: bool) -> tuple[Stage,
         return Dense(**arguments), len(run)
     wide = WideDense(**arguments, follows=not is_there)
     rest = leaves[len(run) :]
-    if not (rest and _is_small(rest[0].layer)):
+    if not _joins(rest):
         return wide, len(run)
     behind, arguments = _linear(rest)
     return DensePair(wide, Dense(**arguments, takes=wide.gives)), len(run) + len(behind)
+
+
+def _joins(leaves: Sequence[Leaf]) -> bool:
+    """Whether the first of the layers behind a large Linear is computed with it."""
+    return bool(leaves) and _is_small(leaves[0].layer)
 
 
 def _linear(leaves: Sequence[Leaf]) -> tuple[Sequence[Leaf], dict[str, Any]]:
