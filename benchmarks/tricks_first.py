@@ -56,7 +56,7 @@ def moments() -> Pair:
     count = c.size // 16
     of_shards, outputs = np.empty((1, *stage.lines.shape)), np.empty((2, 16))
     lines = LineSumsWork(patches, stage.lines, of_shards[0])
-    moments = PatchMoments(stage.lines, of_shards, stage.weight, outputs)
+    moments = PatchMoments(stage.lines, of_shards, None, stage.weight, outputs)
 
     def before() -> Array:
         mean = total()[0] / count

@@ -34,7 +34,7 @@ def test_moments_of_a_batch_in_shards(
     weight = rng.normal(size=(C * side**2, 4)).astype(np.float32)
     lines = LineSums(C, side, H + 2 * padding, W + 2 * padding)
     of_shards, outputs = np.full((len(shards), *lines.shape), np.nan), np.empty((2, 4))
-    moments = PatchMoments(lines, of_shards, weight, outputs)
+    moments = PatchMoments(lines, of_shards, None, weight, outputs)
     for images, out in zip(np.split(x, np.cumsum(shards)[:-1]), of_shards, strict=True):
         patches = Patches(images, side, padding, k, rows, columns)
         patches.shift[...] = shift

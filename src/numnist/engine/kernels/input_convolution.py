@@ -36,9 +36,11 @@ The rows of do that it meets lie far apart; more of them push each other out of 
 class InputShared(Shared):
     """What the shards of this kernel have in common, too.
 
-    shifts: what each proposes to subtract from all pixels. moments: of the patches.
+    of_ranks: line sums that ranks have merged. shifts: what each shard proposes to subtract from all pixels.
+    moments: of the patches.
     """
 
+    of_ranks: Table | None = None
     shifts: Table | None = None
     moments: PatchMoments | None = None
 
@@ -101,9 +103,10 @@ class InputConvolution(Convolution):
     def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> InputShared:
         """See `Stage.shared`."""
         return InputShared(
-            Table(shards, allocate, self.lines.shape, reducer=reducer),
+            Table(shards, allocate, self.lines.shape),
             Table(shards, allocate),
             Table(shards, allocate, self.weight.shape, self.bias.shape),
+            of_ranks=Table(1, allocate, self.lines.merged, reducer=reducer),
             shifts=Table(shards, allocate, (), reducer=reducer),
         )
 
@@ -159,11 +162,18 @@ class InputConvolutionWork(Work):
         self._patches = patches = stage.patches(n, ends.x)
         self._lines: LineSumsWork | None = None
         if stage.layers.norm is not None:
-            [of_shards], [of_all] = shared.statistics.columns, shared.statistics.of_all
+            [of_shards], of_ranks = shared.statistics.columns, shared.of_ranks
+            assert of_ranks is not None
             self._lines = LineSumsWork(patches, stage.lines, of_shards[shard.number])
             if shared.norm is None:
                 shared.norm = norm = stage.normaliser(shard.batch * patches.positions, shard.batch)
-                shared.moments = PatchMoments(stage.lines, of_all, stage.weight, norm.sums)
+                shared.moments = PatchMoments(
+                    stage.lines,
+                    of_shards,
+                    of_ranks.of_all[0] if of_ranks.is_exchanged else None,
+                    stage.weight,
+                    norm.sums,
+                )
         # What is written here is read before the next block, forwards and backwards.
         phases = epilogue.phases(n, scratch)
         self._epilogue = EpilogueWork(
@@ -213,8 +223,14 @@ class InputConvolutionWork(Work):
 
     def _meeting(self, pixels: int) -> Meeting:
         """That at which line sums become the affine map, or turn out to be not good enough."""
-        statistics = self._shared.statistics
-        return Meeting(partial(self._normalise, pixels), across=statistics.exchange(statistics.sums))
+        of_ranks = self._shared.of_ranks
+        assert of_ranks is not None
+        return Meeting(partial(self._normalise, pixels), across=of_ranks.exchange(self._merged))
+
+    def _merged(self) -> list[Array]:
+        """What this rank's shards have come to."""
+        [sums] = self._shared.statistics.sums()
+        return [self._stage.lines.lines @ sums]
 
     def _shift(self) -> ShardProgram:
         """Take all pixels relative to one of them, the same for all shards."""

@@ -20,8 +20,9 @@ class LineSums:
     products of rows u and u' of all patches are the sums over h of those for d = |u' - u|, for the lines h
     that the upper one of them meets.
 
-    lines, columns: which lines and columns the taps of a kernel meet. pairs: where a pair of taps is found
-    among the sums over lines.
+    shape: of the sums. merged: shape of their sums over the lines that each row of a kernel meets, all that
+    ranks need of each other. lines, columns: which ones the taps of a kernel meet. pairs: where a pair of
+    taps is found among the merged.
     """
 
     def __init__(self, C: int, kernel_size: int, Hp: int, Wp: int) -> None:
@@ -31,6 +32,7 @@ class LineSums:
         self.pixels = C * Wp
         width = self.pixels + taps * KH * taps
         self.shape: Shape = (Hp, width)
+        self.merged: Shape = (KH, width)
         self.lines, self.columns = _ranges(KH, Hp), _ranges(kernel_size, Wp).T
         upper, of_pair = np.divmod(_row_pairs(KH, taps), taps * KH * taps)
         self.pairs = upper * width + self.pixels + of_pair
@@ -46,21 +48,30 @@ class PatchMoments:
     steps: those that fill all this. of_taps: sum of P, (K,). weight: W, (K, O). projected: R W, (K, O).
     """
 
-    def __init__(self, lines: LineSums, of_shards: Array, weight: Array, out: Array) -> None:
-        """of_shards: their line sums, (shards, *lines.shape). out: where the sums of c and c² go, (2, O).
+    def __init__(
+        self, lines: LineSums, of_shards: Array, of_ranks: Array | None, weight: Array, out: Array
+    ) -> None:
+        """of_shards: their line sums, (shards, *lines.shape). of_ranks: theirs, merged, if there are several.
+
+        out: where the sums of c and c² go, (2, O).
 
         Shapes: weight (K, O), with the taps in the order (u, c, v); read when the steps are taken.
         """
         KH, C, KW = lines.taps
         K, O = weight.shape  # noqa: E741 -- the formula's letter
-        total, of_lines = np.empty(lines.shape), np.empty((KH, lines.shape[1]))
+        total, of_lines = np.empty(lines.shape), np.empty(lines.merged)
         of_rows = of_lines[:, : lines.pixels].reshape(KH, C, -1)
         self.of_taps, self._products = np.empty(K), np.empty((K, K))
         self.weight, self.projected, spare = np.empty((3, K, O))
         self._squares, self._spare = np.empty(O), spare
-        self.steps: list[Step] = [
+        merge: list[Step] = [
             partial(np.add.reduce, of_shards, axis=0, out=total),
             partial(np.matmul, lines.lines, total, out=of_lines),
+        ]
+        if of_ranks is not None:
+            merge = [partial(np.add.reduce, of_ranks, axis=0, out=of_lines)]
+        self.steps: list[Step] = [
+            *merge,
             partial(np.matmul, of_rows, lines.columns, out=self.of_taps.reshape(KH, C, KW)),
             # Not mode="raise", which would copy, for there might be an error.
             partial(np.take, of_lines, lines.pairs, out=self._products, mode="clip"),
