@@ -24,12 +24,14 @@ train: environment
 	@$(BIN)/numnist train $(ARGS)
 
 # Two workers with one BLAS thread each: small products gain nothing from two, and wait for each other.
-# The bound on coverage holds for the whole suite, so a part of it (ARGS) is not held to it.
+# Four packages are held to a bound on coverage by their own tests; to trace the others would take a fifth longer.
+COVERED := ops nn optim data
 test: export OPENBLAS_NUM_THREADS = 1
 test: develop
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=
-	@$(BIN)/coverage report --skip-covered --include='src/numnist/ops/*,src/numnist/nn/*,src/numnist/optim/*,src/numnist/data/*' --fail-under=95
+	@$(BIN)/python -m pytest -n 2 $(COVERED:%=tests/%) --cov --cov-report=
+	@$(BIN)/coverage report --skip-covered --fail-under=95
+	@$(BIN)/python -m pytest -n 2 $(COVERED:%=--ignore=tests/%)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
