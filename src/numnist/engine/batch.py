@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
@@ -87,14 +88,12 @@ class BatchWork:
         ]
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
-        # What is set for NumPy there does not concern the caller, and need not be set again at every step.
-        self._context, self._error_handling = copy_context(), np.geterr()
-        self._context.run(np.setbufsize, BUFFER)
+        self._error_handling = np.geterr()
         self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
             arguments = workers, count, self._program, self._derive, model
             with suppress(OSError):  # the system may refuse processes
-                self._crew = self._context.run(Processes, *arguments)
+                self._crew = copy_context().run(self._forked, *arguments)
 
     @property
     def is_current(self) -> bool:
@@ -166,9 +165,16 @@ class BatchWork:
 
         Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
-        return self._context.run(self._step, x, y, rng)
+        return copy_context().run(self._step, x, y, rng)  # or the size of the buffer would be the caller's
+
+    @staticmethod
+    def _forked(*arguments: Any) -> Processes:
+        """Processes in which the size of the buffer is set once."""
+        np.setbufsize(BUFFER)
+        return Processes(*arguments)
 
     def _step(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
+        np.setbufsize(BUFFER)
         self._take_targets(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None

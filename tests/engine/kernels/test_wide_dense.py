@@ -15,7 +15,7 @@ from numnist.engine.kernels.wide_dense import WideDense
 SIZE = (11, 9)
 
 
-@given(M=st.integers(1, 90), K=st.integers(1, 9), N=st.integers(1, 90), most=st.integers(1, 3000))
+@given(M=st.integers(0, 90), K=st.integers(0, 9), N=st.integers(1, 90), most=st.integers(1, 3000))
 def test_blocks_give_the_product(M: int, K: int, N: int, most: int) -> None:
     rng = np.random.default_rng(0)
     left, right, out = rng.normal(size=(M, K)), rng.normal(size=(K, N)), np.empty((M, N))
@@ -56,3 +56,8 @@ def test_there_may_be_more_shards_than_features() -> None:
     size = (182, 182)
     pair = twins([FLATTEN, linear(2), TANH], size, classes=2)
     require_equal(pair, drawn_off_kinks(pair, 7), np.arange(7) % 2, shard_size=2)
+
+
+def test_there_may_be_more_shards_than_hidden_features() -> None:
+    pair = twins([FLATTEN, linear(4), RELU, linear(3)], (128, 128), classes=3)
+    require_equal(pair, drawn_off_kinks(pair, 40), np.arange(40) % 3, shard_size=5)
