@@ -22,7 +22,7 @@ def by_blocks(left: Array, right: Array, out: Array) -> Step:
     (M, K), N = left.shape, right.shape[1]
     most = SMALL_PRODUCT // max(K * N, 1)
     block = max((rows for rows in range(1, M + 1) if M % rows == 0 and rows <= most), default=0)
-    if K == 0 or block < FEWEST_ROWS:
+    if 0 in (M, K) or block < FEWEST_ROWS:
         return partial(np.matmul, left, right, out=out)
     return partial(np.matmul, left.reshape(-1, block, K), right, out=out.reshape(-1, block, N))
 
@@ -34,7 +34,7 @@ def by_columns(left: Array, right: Array, out: Array) -> Step:
     """
     (M, K), N = left.shape, right.shape[1]
     block = max((n for n in range(1, N + 1) if N % n == 0 and M * K * n <= SMALL_PRODUCT), default=0)
-    if K == 0 or block < FEWEST_ROWS:
+    if 0 in (M, K) or block < FEWEST_ROWS:
         return partial(np.matmul, left, right, out=out)
     blocks, of_out = right.reshape(K, -1, block), out.reshape(M, -1, block)
     return partial(np.matmul, left, blocks.swapaxes(0, 1), out=of_out.swapaxes(0, 1))
