@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ class BatchWork:
         ]
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
+        self._making = Lock()
         self._error_handling = np.geterr()
         self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
@@ -111,14 +113,16 @@ class BatchWork:
 
     def _work(self, number: int) -> tuple[tuple[Work, ...], Head]:
         """What works for a shard: of each stage, and of the loss."""
-        if number not in self._works:
-            shard = self._shards[number]
-            ends = self._ends(shard)
-            works = tuple(
-                stage.training(shard, common, end)
-                for stage, common, end in zip(self._plan.stages, self._shared, ends, strict=True)
-            )
-            self._works[number] = works, Head(ends[-1].y, ends[-1].dy, shard.batch, self._label_smoothing)
+        with self._making:  # what shards have in common is made by the first of them
+            if number not in self._works:
+                shard = self._shards[number]
+                ends = self._ends(shard)
+                works = tuple(
+                    stage.training(shard, common, end)
+                    for stage, common, end in zip(self._plan.stages, self._shared, ends, strict=True)
+                )
+                head = Head(ends[-1].y, ends[-1].dy, shard.batch, self._label_smoothing)
+                self._works[number] = works, head
         return self._works[number]
 
     def _values_seen_by_all(self, size: int, allocate: Allocate) -> list[Array | None]:
@@ -257,7 +261,7 @@ class BatchWork:
         self._outcome.put(number, *outcome)
         for work in reversed(works[first:]):
             yield from work.backward()
-        if any(stage.finishes or stage.shares for stage in stages[first:]):
+        if any(stage.finishes or stage.shares_behind_meeting for stage in stages[first:]):
             yield Meeting()  # all have put down what they add to the gradient
         for i in [i for i, stage in enumerate(stages) if i >= first and stage.finishes][share]:
             stages[i].finish(self._shared[i], self._model.gradients)

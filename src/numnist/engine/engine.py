@@ -19,6 +19,7 @@ from numnist.engine.shared_model import SharedModel, are_shared, share_parameter
 from numnist.engine.stage import Step, run
 from numnist.engine.team import Team
 from numnist.nn import Model, StepResult, Update
+from numnist.ops import softmax_cross_entropy
 
 MOST_SIZES = 2
 """Sizes of batches that memory is kept for: the usual one, and the last of an epoch."""
@@ -47,7 +48,8 @@ class Engine:
     threads: how many cores to use; None for all that the process may use. They never change a bit of the
     result. shard_size: most samples in a shard; None for what suits the network (`Plan.shard_size`). It does
     change the last bits. reducer: of the ranks that have the other parts of each batch.
-    Raises: ValueError for a model that is not float32, or for fewer than one thread or image per shard.
+    Raises: ValueError for a model that is not float32, for label_smoothing that is not in 0..1, or for fewer
+            than one thread or image per shard.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class Engine:
         if model.parameters.dtype != np.float32:
             raise ValueError(f"Engine: expected a float32 model, got {model.parameters.dtype}")
         self.model = model
-        self._label_smoothing = label_smoothing
+        softmax_cross_entropy.require_smoothing(label_smoothing)
+        self._label_smoothing = float(label_smoothing)
         self.threads = available_cores() if threads is None else threads
         self._reducer = reducer
         self._one_blas_thread = OneBlasThread()

@@ -83,11 +83,7 @@ class Table:
 
     def sums(self) -> list[Array]:
         """Each of the arrays, added from the first shard to the last: the order decides the last bits."""
-        return _sums(self.columns)
-
-    def sums_of_all(self) -> list[Array]:
-        """The `sums` over all ranks, behind `exchange`."""
-        return _sums(self.of_all)
+        return [np.add.reduce(column, axis=0) for column in self.columns]
 
     @property
     def is_exchanged(self) -> bool:
@@ -104,7 +100,3 @@ class Table:
     def _exchange(self, merged: Callable[[], Sequence[Array | float]]) -> None:
         row = np.concatenate([np.ravel(array) for array in merged()]).astype(self._rows.dtype, copy=False)
         self._reducer.gather(row, self._rows)
-
-
-def _sums(columns: Sequence[Array]) -> list[Array]:
-    return [np.add.reduce(column, axis=0) for column in columns]

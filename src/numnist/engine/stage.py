@@ -141,7 +141,7 @@ class Stage(ABC):
     finishes: bool = True
     """Whether `finish` has anything to do."""
 
-    shares: bool = False
+    shares_behind_meeting: bool = False
     """Whether `Work.share` needs what others have come to on the way back."""
 
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive

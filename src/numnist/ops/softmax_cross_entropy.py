@@ -44,8 +44,7 @@ def target_distribution(targets: Array, logits: Array, label_smoothing: float) -
         raise ValueError(
             f"softmax_cross_entropy: expected logits of shape (N, K) with N >= 1, got {logits.shape}"
         )
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"softmax_cross_entropy: expected label_smoothing in 0..1, got {label_smoothing}")
+    require_smoothing(label_smoothing)
     N, K = logits.shape
     label_smoothing = float(label_smoothing)  # a NumPy float64 would promote float32
     if targets.shape == (N, K):
@@ -61,6 +60,12 @@ def target_distribution(targets: Array, logits: Array, label_smoothing: float) -
         )
     q: Array = (1 - label_smoothing) * t + label_smoothing / K
     return q
+
+
+def require_smoothing(label_smoothing: float) -> None:
+    """Raises: ValueError when label_smoothing is not in 0..1."""
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"softmax_cross_entropy: expected label_smoothing in 0..1, got {label_smoothing}")
 
 
 def require_labels(targets: Array, K: int) -> None:

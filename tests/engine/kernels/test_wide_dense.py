@@ -1,14 +1,16 @@
 """Products in blocks of rows, and the orders in which fully connected layers hand values on."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.helpers import drawn_off_kinks, require_equal, twins
-from tests.engine.layers import FLATTEN, RELU, TANH, linear
+from tests.engine.layers import FLATTEN, NORM, RELU, TANH, linear
 
 from numnist.engine import plan
-from numnist.engine.kernels import products, wide_dense
+from numnist.engine.kernels import dense_pair, products, wide_dense
 from numnist.engine.kernels.products import by_blocks, by_columns
 from numnist.engine.kernels.wide_dense import WideDense
 
@@ -61,3 +63,15 @@ def test_there_may_be_more_shards_than_features() -> None:
 def test_there_may_be_more_shards_than_hidden_features() -> None:
     pair = twins([FLATTEN, linear(4), RELU, linear(3)], (128, 128), classes=3)
     require_equal(pair, drawn_off_kinks(pair, 40), np.arange(40) % 3, shard_size=5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("behind", [[], [NORM]], ids=["pair", "wide"])
+def test_there_may_be_more_shards_than_parts(
+    behind: list[Any], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What shards put together does not grow with the square of the batch."""
+    monkeypatch.setattr(wide_dense, "MOST_PARTS", 4)
+    monkeypatch.setattr(dense_pair, "MOST_PARTS", 4)
+    pair = twins([FLATTEN, linear(700), RELU, *behind, linear()], SIZE)
+    require_equal(pair, drawn_off_kinks(pair, 13), np.arange(13) % 10, shard_size=2, threads=threads)

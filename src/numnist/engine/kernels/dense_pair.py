@@ -9,7 +9,7 @@ import numpy as np
 from numnist.arrays import Array
 from numnist.engine.kernels.dense import Dense
 from numnist.engine.kernels.products import by_blocks, by_columns
-from numnist.engine.kernels.wide_dense import WideDense
+from numnist.engine.kernels.wide_dense import MOST_PARTS, WideDense
 from numnist.engine.meeting import Meeting, ShardProgram
 from numnist.engine.memory import Allocate, Scratch, aligned
 from numnist.engine.reducer import ALONE, Reducer
@@ -21,8 +21,8 @@ from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
 class Shared:
     """What the shards have in common.
 
-    products: each shard's part of the output before bias and activation, (shards, O, N). dz, dhidden: the
-    gradients of what is before the activations, (O, N) and (F, N). x: all inputs.
+    products: the output before bias and activation, in parts, one for each of the first shards: (parts, O,
+    N). dz, dhidden: the gradients of what is before the activations, (O, N) and (F, N). x: all inputs.
     """
 
     products: Array
@@ -56,7 +56,8 @@ class DensePair(Stage):
     def shared(self, batch: int, shards: int, allocate: Allocate, reducer: Reducer = ALONE) -> Shared:
         """See `Stage.shared`."""
         (F,), (O,) = self.hidden.output_shape, self.output_shape  # noqa: E741 -- the formula's letters
-        return Shared(allocate((shards, O, batch)), allocate((O, batch)), allocate((F, batch)))
+        parts = min(shards, MOST_PARTS)
+        return Shared(allocate((parts, O, batch)), allocate((O, batch)), allocate((F, batch)))
 
     def see(self, shared: Shared, x: Array | None, y: Array | None) -> None:
         """See `Stage.see`."""
@@ -82,10 +83,9 @@ class DensePairWork(Work):
         self._rows = rows = hidden.share_of(shard)
         self._h = h = aligned((rows.stop - rows.start, shared.dz.shape[1]))
         weight = output.layer.parameters["weight"][:, rows]
-        self._forward: list[Step] = [
-            *hidden.features_of(rows, shared.x, h, scratch),
-            by_columns(weight, h, shared.products[shard.number]),
-        ]
+        self._forward = hidden.features_of(rows, shared.x, h, scratch)
+        if shard.number < len(shared.products):
+            self._forward.append(by_columns(weight, h, shared.products[shard.number]))
         self._merge: list[Step] = [
             partial(np.add.reduce, shared.products[:, :, shard.samples], axis=0, out=ends.y),
             *output.from_products(ends.y, output.layer.parameters["bias"]),

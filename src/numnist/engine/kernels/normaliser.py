@@ -56,7 +56,8 @@ class Normaliser:
         ]
         self.backward: list[Step] = [
             partial(np.multiply, mean, dbias, out=spare),
-            partial(np.subtract, products, spare, out=slope),  # dweight * deviation
+            # slope = dweight / deviation, constant = slope * mean - dbias; scale and M come last, in both.
+            partial(np.subtract, products, spare, out=slope),
             partial(np.divide, slope, deviation, out=slope),
             partial(np.divide, slope, deviation, out=slope),
             partial(np.multiply, slope, mean, out=spare),

@@ -1,4 +1,4 @@
-"""Mean and covariance of the patches of a batch of images."""
+"""Sums over the patches of a batch of images, which mean and covariance follow from."""
 
 from functools import partial
 

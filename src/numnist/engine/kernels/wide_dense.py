@@ -16,6 +16,9 @@ from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
 LARGE = 2**16
 """Weights from which on a layer is one of these: reading them takes longer than for shards to meet."""
 
+MOST_PARTS = 16
+"""In so many parts the features are shared out at most, however many shards a batch has."""
+
 FEW_VALUES = 2**17
 """Values up to which it pays to turn x, so that its product with the weight has its rows in order."""
 
@@ -38,7 +41,7 @@ class WideDense(Dense):
 
     writes_all = True
     finishes = False
-    shares = True
+    shares_behind_meeting = True
 
     def __init__(self, *, follows: bool, **arguments: Any) -> None:
         """follows: whether what comes in is made by the shards, each its own samples; else it is there."""
@@ -50,7 +53,9 @@ class WideDense(Dense):
         return self.features_of(slice(None), x, y, scratch)
 
     def features_of(self, rows: slice, x: Array, y: Array, scratch: Scratch) -> list[Step]:
-        """The steps that fill y with these features."""
+        """The steps that fill y with these features, if there are any."""
+        if not len(y):
+            return []
         weight, bias = self.layer.parameters["weight"][rows], self.layer.parameters["bias"][rows]
         steps: list[Step] = []
         features = self.features(x)
@@ -60,9 +65,9 @@ class WideDense(Dense):
         return [*steps, by_blocks(weight, features, y), *self.from_products(y, bias)]
 
     def share_of(self, shard: Shard) -> slice:
-        """The features that are a shard's."""
-        O = self.layer.out_features  # noqa: E741 -- the formula's letter
-        return slice(O * shard.number // shard.shards, O * (shard.number + 1) // shard.shards)
+        """The features that are a shard's: none, for those behind the first `MOST_PARTS`."""
+        O, parts = self.layer.out_features, min(shard.shards, MOST_PARTS)  # noqa: E741 -- the formula's letter
+        return slice(*(O * min(number, parts) // parts for number in (shard.number, shard.number + 1)))
 
     def gradients_of(self, rows: slice, x: Array, dz: Array, gradients: dict[str, Array]) -> list[Step]:
         """The steps that write these rows of dW and db, from those of dz."""
