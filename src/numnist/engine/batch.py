@@ -209,7 +209,7 @@ class BatchWork:
         They stand in memory that all batches share: see `settle`. If the parameters are others by then, it is
         done again.
         """
-        if self.is_current:
+        if self._plan.derives and self.is_current:
             self._crew.derive()
 
     def settle(self) -> None:
@@ -233,7 +233,7 @@ class BatchWork:
 
     def _take_targets(self, y: Array) -> None:
         """Let all shards see what is to be learned, if it can be."""
-        is_plain = y.shape == self._labels.shape and np.issubdtype(y.dtype, np.integer)
+        is_plain = y.shape == self._labels.shape and y.dtype.kind in "iu"
         if is_plain:
             self._labels[...] = y
             # Negative ones are large as well then.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from numnist.arrays import Shape
@@ -43,6 +44,11 @@ class Plan:
         """How many samples make a shard: with convolutions as many as fit into the cache of one core."""
         convolves = any(isinstance(stage, Convolution) for stage in self.stages)
         return 64 if convolves else 256
+
+    @cached_property
+    def derives(self) -> bool:
+        """Whether any stage derives something from the parameters."""
+        return any(type(stage).refresh is not Stage.refresh for stage in self.stages)
 
     @property
     def conversions(self) -> int:
