@@ -96,8 +96,9 @@ class Processes:
 
     def settle(self) -> None:
         """See `Crew.settle`."""
-        with self._failing_together():
-            self._wait_until_derived()
+        if self._is_deriving:
+            with self._failing_together():
+                self._wait_until_derived()
 
     def _wait_until_derived(self) -> None:
         if self._is_deriving:

@@ -19,7 +19,7 @@ LARGE = 2**16
 MOST_PARTS = 16
 """In so many parts the features are shared out at most, however many shards a batch has."""
 
-FEW_VALUES = 2**17
+FEW_VALUES = 2**15
 """Values up to which it pays to turn x, so that its product with the weight has its rows in order."""
 
 
