@@ -189,7 +189,7 @@ class BatchWork:
         self._crew.run(rng, prepare)
         for stage, shared in zip(self._plan.stages, self._shared, strict=True):
             stage.conclude(shared)
-        loss, correct = map(float, self._outcome.sums())
+        loss, correct = (sum(of_shards.tolist()) for of_shards in self._outcome.columns)
         if self._reducer.ranks > 1:
             if self._is_whole and self._reducer.rank > 0:  # the first one has it all already
                 self._model.gradient[...] = loss = correct = 0

@@ -77,7 +77,7 @@ class SharedModel:
 
     def knows(self, update: Update) -> bool:
         """Whether it is this update that processes know which are forked now."""
-        return self._update == update
+        return self._update is update or self._update == update
 
     def learn(self, update: Update) -> None:
         """Have the update known to processes that are forked from now on."""
