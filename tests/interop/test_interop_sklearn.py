@@ -28,11 +28,9 @@ from numnist.nn import load_model, save_model
 from numnist.predict import Predictor
 from numnist.train import DivergenceError
 
-EXPECTED_TO_FAIL = {
-    "check_sample_weight_equivalence_on_dense_data": "a sample that comes twice is in two of the shuffled "
-    "batches, and one of weight 2 in one: the same loss, but other steps",
-    "check_methods_sample_order_invariance": "BLAS has other loops for the samples left over at the end of a "
-    "batch, so the last bit of a probability in float32 depends on where in X its sample stands",
+EXPECTED_TO_FAIL = {  # docs/interop.md says why
+    "check_sample_weight_equivalence_on_dense_data": "the same loss, but not the same steps",
+    "check_methods_sample_order_invariance": "the last bit of a float32 depends on a sample's place in X",
 }
 
 
