@@ -32,7 +32,7 @@ The rows of do that it meets lie far apart; more of them push each other out of 
 """
 
 
-@dataclass
+@dataclass(kw_only=True)
 class InputShared(Shared):
     """What the shards of this kernel have in common, too.
 
@@ -40,8 +40,8 @@ class InputShared(Shared):
     moments: of the patches.
     """
 
-    of_ranks: Table | None = None
-    shifts: Table | None = None
+    of_ranks: Table
+    shifts: Table
     moments: PatchMoments | None = None
 
 
@@ -163,7 +163,6 @@ class InputConvolutionWork(Work):
         self._lines: LineSumsWork | None = None
         if stage.layers.norm is not None:
             [of_shards], of_ranks = shared.statistics.columns, shared.of_ranks
-            assert of_ranks is not None
             self._lines = LineSumsWork(patches, stage.lines, of_shards[shard.number])
             if shared.norm is None:
                 shared.norm = norm = stage.normaliser(shard.batch * patches.positions, shard.batch)
@@ -223,9 +222,8 @@ class InputConvolutionWork(Work):
 
     def _meeting(self, pixels: int) -> Meeting:
         """That at which line sums become the affine map, or turn out to be not good enough."""
-        of_ranks = self._shared.of_ranks
-        assert of_ranks is not None
-        return Meeting(partial(self._normalise, pixels), across=of_ranks.exchange(self._merged))
+        across = self._shared.of_ranks.exchange(self._merged)
+        return Meeting(partial(self._normalise, pixels), across=across)
 
     def _merged(self) -> list[Array]:
         """What this rank's shards have come to."""
@@ -235,7 +233,6 @@ class InputConvolutionWork(Work):
     def _shift(self) -> ShardProgram:
         """Take all pixels relative to one of them, the same for all shards."""
         shifts = self._shared.shifts
-        assert shifts is not None
         [of_shards] = shifts.columns
         of_shards[self._shard.number] = self._patches.middle_pixel()
         yield Meeting(across=shifts.exchange(lambda: [of_shards[0]]))
