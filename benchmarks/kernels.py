@@ -22,7 +22,7 @@ from numnist.engine import plan
 from numnist.engine.kernels.head import Head
 from numnist.engine.meeting import Meeting
 from numnist.engine.memory import Scratch, aligned
-from numnist.engine.stage import Ends, Shard, Stage
+from numnist.engine.stage import Ends, Shard, Stage, run
 from numnist.nn import Layer, Model, Preprocess, network_from
 from numnist.ops import softmax_cross_entropy
 
@@ -99,6 +99,7 @@ def of_kernel(stage: Stage, model: Model, n: int) -> Callable[[], object]:
     work = stage.training(shard, shared, Ends(x, y, dx, dy))
     gradients = model.layout.views(np.zeros_like(model.parameters))
     stage.refresh(training=True)
+    share = work.sharing(gradients)
 
     def finish(program: Any) -> None:
         answer = None
@@ -113,7 +114,7 @@ def of_kernel(stage: Stage, model: Model, n: int) -> Callable[[], object]:
         finish(work.forward(rng))
         finish(work.backward())
         stage.finish(shared, gradients)
-        work.share(gradients)
+        run(share)
 
     return both
 

@@ -19,7 +19,7 @@ from numnist.engine.planner import Plan
 from numnist.engine.processes import Processes, can_fork
 from numnist.engine.reducer import ALONE, Reducer, part_of
 from numnist.engine.shared_model import SharedModel
-from numnist.engine.stage import Ends, Shard, Work
+from numnist.engine.stage import Ends, Shard, Step, Work, run
 from numnist.engine.team import Team
 from numnist.ops import softmax_cross_entropy
 
@@ -88,7 +88,7 @@ class BatchWork:
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
         # Made by the process that works with it, in memory of its own.
-        self._works: dict[int, tuple[tuple[Work, ...], Head]] = {}
+        self._works: dict[int, tuple[tuple[Work, ...], Head, list[Step]]] = {}
         self._making = Lock()
         self._error_handling = np.geterr()
         self._crew: Crew = Threads(team, count, self._program, self._derive)
@@ -111,8 +111,8 @@ class BatchWork:
         """End what runs for it: nobody writes to memory of its own or of the engine from then on."""
         self._crew.close()
 
-    def _work(self, number: int) -> tuple[tuple[Work, ...], Head]:
-        """What works for a shard: of each stage, and of the loss."""
+    def _work(self, number: int) -> tuple[tuple[Work, ...], Head, list[Step]]:
+        """What works for a shard, of each stage and of the loss; and what writes its part of the gradient."""
         with self._making:  # what shards have in common is made by the first of them
             if number not in self._works:
                 shard = self._shards[number]
@@ -122,7 +122,8 @@ class BatchWork:
                     for stage, common, end in zip(self._plan.stages, self._shared, ends, strict=True)
                 )
                 head = Head(ends[-1].y, ends[-1].dy, shard.batch, self._label_smoothing)
-                self._works[number] = works, head
+                share = [step for work in works for step in work.sharing(self._model.gradients)]
+                self._works[number] = works, head, share
         return self._works[number]
 
     def _values_seen_by_all(self, size: int, allocate: Allocate) -> list[Array | None]:
@@ -251,7 +252,7 @@ class BatchWork:
         share = slice(len(self._shards) - 1 - number, None, len(self._shards))
         yield Meeting()  # what stages have derived is there, and so is the batch
         samples, stages = self._shards[number].samples, self._plan.stages
-        works, head = self._work(number)
+        works, head, own_part = self._work(number)
         first = self._plan.trains_from
         for work in works:
             yield from work.forward(rng)
@@ -265,5 +266,4 @@ class BatchWork:
             yield Meeting()  # all have put down what they add to the gradient
         for i in [i for i, stage in enumerate(stages) if i >= first and stage.finishes][share]:
             stages[i].finish(self._shared[i], self._model.gradients)
-        for work in works:
-            work.share(self._model.gradients)
+        run(own_part)

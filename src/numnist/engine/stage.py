@@ -100,8 +100,9 @@ class Work(ABC):
     def backward(self) -> ShardProgram:
         """Fill dx, where there is one, from dy; put what `Stage.finish` needs where all see it."""
 
-    def share(self, gradients: dict[str, Array]) -> None:  # noqa: B027
-        """Write this shard's rows of a gradient, where each computes some of them for the whole batch."""
+    def sharing(self, gradients: dict[str, Array]) -> Sequence[Step]:
+        """The steps that write this shard's part of a gradient, where each has some for the whole batch."""
+        return ()
 
 
 class Stage(ABC):
@@ -142,7 +143,7 @@ class Stage(ABC):
     """Whether `finish` has anything to do."""
 
     shares_behind_meeting: bool = False
-    """Whether `Work.share` needs what others have come to on the way back."""
+    """Whether `Work.sharing` needs what others have come to on the way back."""
 
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""

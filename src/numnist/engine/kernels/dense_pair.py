@@ -100,8 +100,6 @@ class DensePairWork(Work):
         self._to_dx: Step | None = None
         if ends.dx is not None:
             self._to_dx = hidden.input_gradient(shared.dhidden[:, shard.samples], ends.dx)
-        self._shared_to: dict[str, Array] | None = None
-        self._share: list[Step] = []
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
@@ -120,14 +118,8 @@ class DensePairWork(Work):
             yield Meeting()  # and so is the hidden layer's
             self._to_dx()
 
-    def share(self, gradients: dict[str, Array]) -> None:
-        """See `Work.share`: this shard's rows of the first layer's gradient, its columns of the second's."""
-        if self._shared_to is not gradients:
-            self._shared_to, self._share = gradients, self._gradients(gradients)
-        run(self._share)
-
-    def _gradients(self, gradients: dict[str, Array]) -> list[Step]:
-        """The steps that write them."""
+    def sharing(self, gradients: dict[str, Array]) -> list[Step]:
+        """See `Work.sharing`: rows of the first layer's gradient, and columns of the second's."""
         hidden, output, dz = self._stage.hidden, self._stage.output, self._shared.dz
         assert self._shared.x is not None
         dweight, dbias = (gradients[output.path[name]] for name in ("weight", "bias"))

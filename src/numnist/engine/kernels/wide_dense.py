@@ -95,8 +95,6 @@ class WideDenseWork(Work):
         self._backward = [stage.backward_of_activation(ends.dy, ends.y, dz, scratch)]
         if ends.dx is not None:
             self._backward.append(stage.input_gradient(dz, ends.dx))
-        self._shared_to: dict[str, Array] | None = None
-        self._share: list[Step] = []
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
@@ -111,9 +109,6 @@ class WideDenseWork(Work):
         return
         yield  # there is no meeting, but it is a program all the same
 
-    def share(self, gradients: dict[str, Array]) -> None:
-        """See `Work.share`: this shard's rows of dW and db."""
-        if self._shared_to is not gradients:
-            self._shared_to = gradients
-            self._share = self._stage.gradients_of(self._rows, self._x, self._dz, gradients)
-        run(self._share)
+    def sharing(self, gradients: dict[str, Array]) -> list[Step]:
+        """See `Work.sharing`: this shard's rows of dW and db."""
+        return self._stage.gradients_of(self._rows, self._x, self._dz, gradients)
