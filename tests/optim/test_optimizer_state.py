@@ -185,6 +185,17 @@ def test_a_vector_of_several_blocks_is_stepped_over_once() -> None:
     np.testing.assert_array_equal(params, np.concatenate(alone))
 
 
+def test_blocks_have_their_workspaces_in_common() -> None:
+    """So they stay in the cache; what the optimizer remembers is of each block's own values."""
+    n = 2 * BLOCK
+    state = Adam(weight_decay=0.1).init(np.zeros(n, np.float32), np.ones(n, bool))
+    (_, first), (place, second), *_ = state.blocks()
+    for name in ("decayed", "scratch"):
+        assert np.shares_memory(getattr(first, name), getattr(second, name)), name
+        assert getattr(second, name).size == place.stop - place.start
+    assert not np.shares_memory(first.slots["m"], second.slots["m"])
+
+
 @given(size=st.integers(1, 40 * BLOCK))
 def test_blocks_are_small_and_shared_out_evenly(size: int) -> None:
     """None begins in the midst of a line of the cache, and half of them are half of the values."""

@@ -49,22 +49,18 @@ class State:
         """The state of each block of values, as views, with the place of the block in the flat vector.
 
         A rule has a dozen passes over its arrays. Block by block they go through memory once, and not a dozen
-        times.
+        times. All blocks have the same workspaces, which stay in the cache.
         """
         if not self._blocks:
             size = self.scratch.size
             length = _block_length(size)
             for start in range(0, size, length):
                 place = slice(start, min(start + length, size))
-
-                def part(array: Array, place: slice = place) -> Array:
-                    return array.reshape(-1)[place]
-
-                slots = {name: part(slot) for name, slot in self.slots.items()}
-                mask = None if self.decay_mask is None else part(self.decay_mask)
-                self._blocks.append(
-                    (place, State(self.step, slots, mask, part(self.decayed), part(self.scratch)))
-                )
+                workspace = slice(place.stop - start)
+                slots = {name: _part(slot, place) for name, slot in self.slots.items()}
+                mask = None if self.decay_mask is None else _part(self.decay_mask, place)
+                decayed, scratch = (_part(array, workspace) for array in (self.decayed, self.scratch))
+                self._blocks.append((place, State(self.step, slots, mask, decayed, scratch)))
         return self._blocks
 
     def move(self, empty: Callable[..., Array]) -> None:
@@ -204,6 +200,11 @@ class Optimizer(Hyperparameters, ABC):
         )
         d = self.direction(g, state)
         params -= np.multiply(lr * self.scale(state.step), d, out=state.scratch)
+
+
+def _part(array: Array, place: slice) -> Array:
+    """View of these values of an array in C order."""
+    return array.reshape(-1)[place]
 
 
 def _block_length(size: int) -> int:
