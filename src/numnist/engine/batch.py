@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from threading import Lock
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.arrays import Array
+from numnist.engine.context import NumPyContext
 from numnist.engine.crew import Crew, Threads
 from numnist.engine.kernels.head import Head
-from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.meeting import HERE, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.planner import Plan
 from numnist.engine.processes import Processes, can_fork
@@ -22,9 +23,6 @@ from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Step, Work, run
 from numnist.engine.team import Team
 from numnist.ops import softmax_cross_entropy
-
-BUFFER = 2048
-"""Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
 
 SPLIT = 8
 """From this many samples on there are two shards at least."""
@@ -43,6 +41,19 @@ def shard_bounds(batch: int, shard_size: int) -> list[int]:
         raise ValueError(f"shard_bounds: expected batch, shard_size >= 1, got {batch} and {shard_size}")
     shards = max(-(-batch // shard_size), 2 if batch >= SPLIT else 1)
     return [batch * i // shards for i in range(shards + 1)]
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """What works for a shard: for each stage, on the way forward and back; for the loss; and at the end.
+
+    last: writes its part of the gradient, and its share of what is written once for all.
+    """
+
+    forward: Sequence[Work]
+    head: Head
+    backward: Sequence[Work]
+    last: Sequence[Step]
 
 
 class BatchWork:
@@ -74,6 +85,9 @@ class BatchWork:
         self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
         # Whether nothing else than labels is to be learned, and q says nothing.
         self._has_labels_alone = allocate((1,), bool)
+        self._classes = len(preprocess.classes)
+        # The shard that does, while others are awaited: those that derive, or else the first process.
+        self._checks_labels = 0 if plan.derives else count - 1
         # The state of the model (see `SharedModel.derivation`) that this process has derived its share from.
         self._derived_for: int | None = None
         self._outcome = Table(count, allocate, (), ())
@@ -81,6 +95,7 @@ class BatchWork:
         self._is_whole = size == batch
         among = ALONE if self._is_whole else reducer
         self._shared = tuple(stage.shared(size, count, allocate, among) for stage in plan.stages)
+        self._concluding = [pair for pair in zip(plan.stages, self._shared, strict=True) if pair[0].concludes]
         self._x = allocate((size, *preprocess.input_shape))
         self._seen_by_all = self._values_seen_by_all(size, allocate)
         self._shards = [
@@ -88,19 +103,19 @@ class BatchWork:
             for i, (start, end) in enumerate(pairwise(bounds))
         ]
         # Made by the process that works with it, in memory of its own.
-        self._works: dict[int, tuple[tuple[Work, ...], Head, list[Step]]] = {}
+        self._works: dict[int, ShardWork] = {}
         self._making = Lock()
-        self._error_handling = np.geterr()
+        self._context = NumPyContext()
         self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
             arguments = workers, count, self._program, self._derive, model
             with suppress(OSError):  # the system may refuse processes
-                self._crew = copy_context().run(self._forked, *arguments)
+                self._crew = self._context.run(Processes, *arguments)
 
     @property
     def is_current(self) -> bool:
         """Whether NumPy treats its errors in all of it as it does for the caller now."""
-        return np.geterr() == self._error_handling
+        return self._context.is_current()
 
     @property
     def is_shared_out(self) -> bool:
@@ -111,20 +126,34 @@ class BatchWork:
         """End what runs for it: nobody writes to memory of its own or of the engine from then on."""
         self._crew.close()
 
-    def _work(self, number: int) -> tuple[tuple[Work, ...], Head, list[Step]]:
-        """What works for a shard, of each stage and of the loss; and what writes its part of the gradient."""
-        with self._making:  # what shards have in common is made by the first of them
-            if number not in self._works:
-                shard = self._shards[number]
-                ends = self._ends(shard)
-                works = tuple(
-                    stage.training(shard, common, end)
-                    for stage, common, end in zip(self._plan.stages, self._shared, ends, strict=True)
-                )
-                head = Head(ends[-1].y, ends[-1].dy, shard.batch, self._label_smoothing)
-                share = [step for work in works for step in work.sharing(self._model.gradients)]
-                self._works[number] = works, head, share
-        return self._works[number]
+    def _work(self, number: int) -> ShardWork:
+        """What works for a shard."""
+        made = self._works.get(number)
+        if made is None:
+            with self._making:  # what shards have in common is made by the first of them
+                made = self._works[number] = self._new_work(number)
+        return made
+
+    def _new_work(self, number: int) -> ShardWork:
+        shard, first, gradients = self._shards[number], self._plan.trains_from, self._model.gradients
+        stages, ends = self._plan.stages, self._ends(shard)
+        works = [
+            stage.training(shard, shared, end)
+            for stage, shared, end in zip(stages, self._shared, ends, strict=True)
+        ]
+        finishing: list[Step] = [
+            partial(stage.finish, shared, gradients)
+            for stage, shared in zip(stages[first:], self._shared[first:], strict=True)
+            if stage.finishes
+        ]
+        # From the last shard on: the first process has more to do behind the step than others.
+        share = finishing[shard.shards - 1 - number :: shard.shards]
+        return ShardWork(
+            works,
+            Head(ends[-1].y, ends[-1].dy, shard.batch, self._label_smoothing),
+            works[first:][::-1],
+            [*share, *(step for work in works for step in work.sharing(gradients))],
+        )
 
     def _values_seen_by_all(self, size: int, allocate: Allocate) -> list[Array | None]:
         """The values before each stage and behind the last, where they are of all shards; else None."""
@@ -168,18 +197,13 @@ class BatchWork:
     def __call__(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
         """Fill the gradients for a batch; the sum of its losses, and how many answers are correct.
 
+        Only where it `is_current`.
+
         Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
-        return copy_context().run(self._step, x, y, rng)  # or the size of the buffer would be the caller's
-
-    @staticmethod
-    def _forked(*arguments: Any) -> Processes:
-        """Processes in which the size of the buffer is set once."""
-        np.setbufsize(BUFFER)
-        return Processes(*arguments)
+        return self._context.run(self._step, x, y, rng)
 
     def _step(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
-        np.setbufsize(BUFFER)
         self._take_targets(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None
@@ -188,9 +212,10 @@ class BatchWork:
             self._x[...] = x
 
         self._crew.run(rng, prepare)
-        for stage, shared in zip(self._plan.stages, self._shared, strict=True):
+        for stage, shared in self._concluding:
             stage.conclude(shared)
-        loss, correct = (sum(of_shards.tolist()) for of_shards in self._outcome.columns)
+        losses, answers = self._outcome.columns
+        loss, correct = sum(losses.tolist()), sum(answers.tolist())
         if self._reducer.ranks > 1:
             if self._is_whole and self._reducer.rank > 0:  # the first one has it all already
                 self._model.gradient[...] = loss = correct = 0
@@ -237,33 +262,31 @@ class BatchWork:
         is_plain = y.shape == self._labels.shape and y.dtype.kind in "iu"
         if is_plain:
             self._labels[...] = y
-            # Negative ones are large as well then.
-            if np.count_nonzero(np.greater_equal(self._labels.view(np.uint64), self._q.shape[1])):
-                softmax_cross_entropy.require_labels(y, self._q.shape[1])
         else:
             # Of the logits this needs shape and dtype alone.
             self._q[...] = softmax_cross_entropy.target_distribution(y, self._q, self._label_smoothing)
             self._labels[...] = y.argmax(axis=1)
         self._has_labels_alone[0] = is_plain
 
+    def _check_labels(self) -> None:
+        """Raises: ValueError where any is not that of a class."""
+        if np.maximum.reduce(self._labels.view(np.uint64)) >= self._classes:  # negative ones are large then
+            softmax_cross_entropy.require_labels(self._labels, self._classes)
+
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
         """What is done for one shard: forward, loss, backward; and its share of what is done once for all."""
-        # The first process has more to do behind the step than others.
-        share = slice(len(self._shards) - 1 - number, None, len(self._shards))
-        yield Meeting()  # what stages have derived is there, and so is the batch
-        samples, stages = self._shards[number].samples, self._plan.stages
-        works, head, own_part = self._work(number)
-        first = self._plan.trains_from
-        for work in works:
+        if number == self._checks_labels:
+            self._check_labels()
+        yield HERE  # what stages have derived is there, and so is the batch
+        shard_work, samples = self._work(number), self._shards[number].samples
+        for work in shard_work.forward:
             yield from work.forward(rng)
-        labels = self._labels[samples]
+        labels, head = self._labels[samples], shard_work.head
         is_plain = self._has_labels_alone[0]
         outcome = head.of_labels(labels) if is_plain else head.of_distributions(self._q[samples], labels)
         self._outcome.put(number, *outcome)
-        for work in reversed(works[first:]):
+        for work in shard_work.backward:
             yield from work.backward()
-        if any(stage.finishes or stage.shares_behind_meeting for stage in stages[first:]):
-            yield Meeting()  # all have put down what they add to the gradient
-        for i in [i for i, stage in enumerate(stages) if i >= first and stage.finishes][share]:
-            stages[i].finish(self._shared[i], self._model.gradients)
-        run(own_part)
+        if self._plan.meets_at_the_end:
+            yield HERE  # all have put down what they add to the gradient
+        run(shard_work.last)

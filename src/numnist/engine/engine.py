@@ -1,5 +1,6 @@
 """The fast executor."""
 
+import math
 import os
 import weakref
 from dataclasses import dataclass
@@ -138,8 +139,10 @@ class Engine:
         self._settle()
         batch = self._latest
         if update.parts > 1 and batch is not None and batch.is_shared_out and batch.is_current:
-            update.check(self.model.parameters, self.gradient, lr)
-            if self._shared.knows(update):
+            is_known = self._shared.knows(update)
+            if not (is_known and 0 <= lr < math.inf):
+                update.check(self.model.parameters, self.gradient, lr)
+            if is_known:
                 self._update_together(batch, lr)
                 self._begin_next()
                 return

@@ -36,6 +36,9 @@ class Meeting:
     across: Callable[[], None] | None = None
 
 
+HERE = Meeting()
+"""Where all have to be, and nothing else; made once, as it takes as long to make one as to meet."""
+
 ShardProgram = Generator[Meeting, Any, None]
 """All that is done for one shard of a batch; it yields where it must know of the other shards."""
 

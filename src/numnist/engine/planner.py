@@ -50,6 +50,11 @@ class Plan:
         """Whether any stage derives something from the parameters."""
         return any(type(stage).refresh is not Stage.refresh for stage in self.stages)
 
+    @cached_property
+    def meets_at_the_end(self) -> bool:
+        """Whether what is left to do behind the way back needs what other shards have come to on it."""
+        return any(stage.finishes or stage.shares_behind_meeting for stage in self.stages[self.trains_from :])
+
     @property
     def conversions(self) -> int:
         """How many stages do nothing but change the order of values in memory."""

@@ -6,8 +6,8 @@ import os
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -81,11 +81,13 @@ class Processes:
             self._own.derive()
             self._wait_until_derived()
 
-        self._together(RUN, partial(self._own.run, rng, prepare_and_derive))
+        self._give(RUN)
+        self._together(partial(self._own.run, rng, prepare_and_derive))
 
     def update(self) -> None:
         """Make the model's update. Raises: see `run`."""
-        self._together(UPDATE, self._own.update)
+        self._give(UPDATE)
+        self._together(self._own.update)
 
     def derive(self) -> None:
         """See `Crew.derive`: all but this process begin."""
@@ -97,8 +99,7 @@ class Processes:
     def settle(self) -> None:
         """See `Crew.settle`."""
         if self._is_deriving:
-            with self._failing_together():
-                self._wait_until_derived()
+            self._together(self._wait_until_derived)
 
     def _wait_until_derived(self) -> None:
         if self._is_deriving:
@@ -114,17 +115,10 @@ class Processes:
         for begin in self._begin:
             begin.release()
 
-    def _together(self, task: int, own: Callable[[], None]) -> None:
-        """Do what is this process's in a task, with the others."""
-        with self._failing_together():
-            self._give(task)
-            own()
-
-    @contextmanager
-    def _failing_together(self) -> Iterator[None]:
-        """Have the others fail where this process does, and this one say what failed elsewhere."""
+    def _together(self, own: Callable[[], None]) -> None:
+        """Do what is this process's; have the others fail where it does, and say what failed elsewhere."""
         try:
-            yield
+            own()
         except (FailedElsewhereError, EOFError) as ended:
             raise self._error_elsewhere() or ended from None
         except BaseException:

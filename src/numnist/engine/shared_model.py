@@ -62,7 +62,8 @@ class SharedModel:
                 self._parameters[...] = self.model.parameters
             self._version = self.model.version
             self.mark_derived_stale()
-        self._buffers[...] = self.model.buffers
+        if self._buffers.size:
+            self._buffers[...] = self.model.buffers
 
     def mark_buffers_changed(self) -> None:
         """As `Model.mark_changed`, where the parameters have not changed."""

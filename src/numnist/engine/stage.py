@@ -142,6 +142,9 @@ class Stage(ABC):
     finishes: bool = True
     """Whether `finish` has anything to do."""
 
+    concludes: bool = False
+    """Whether `conclude` has anything to do."""
+
     shares_behind_meeting: bool = False
     """Whether `Work.sharing` needs what others have come to on the way back."""
 

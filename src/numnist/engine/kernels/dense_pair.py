@@ -10,7 +10,7 @@ from numnist.arrays import Array
 from numnist.engine.kernels.dense import Dense
 from numnist.engine.kernels.products import by_blocks, by_columns
 from numnist.engine.kernels.wide_dense import MOST_PARTS, WideDense
-from numnist.engine.meeting import Meeting, ShardProgram
+from numnist.engine.meeting import HERE, ShardProgram
 from numnist.engine.memory import Allocate, Scratch, aligned
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Shard, Stage, Step, Work, run
@@ -104,18 +104,18 @@ class DensePairWork(Work):
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         if self._stage.hidden.follows:
-            yield Meeting()  # all samples have come this far
+            yield HERE  # all samples have come this far
         run(self._forward)
-        yield Meeting()  # all parts of the sum are there
+        yield HERE  # all parts of the sum are there
         run(self._merge)
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""
         self._to_dz()
-        yield Meeting()  # dz is there
+        yield HERE  # dz is there
         run(self._backward)
         if self._to_dx is not None:
-            yield Meeting()  # and so is the hidden layer's
+            yield HERE  # and so is the hidden layer's
             self._to_dx()
 
     def sharing(self, gradients: dict[str, Array]) -> list[Step]:

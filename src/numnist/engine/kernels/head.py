@@ -28,16 +28,21 @@ class Head:
 
     def __init__(self, logits: Array, dlogits: Array, batch: int, label_smoothing: float = 0.0) -> None:
         K, n = logits.shape
-        z, largest, total = aligned((K, n)), aligned((1, n)), aligned((1, n))
-        self._total, self._z, self._dlogits = total, z, dlogits
-        self._batch, self._label_smoothing = batch, label_smoothing
+        z, largest, total, log_total = (aligned((rows, n)) for rows in (K, 1, 1, 1))
+        is_largest, of_batch = aligned((K, n), bool), np.full((1, 1), batch, np.float32)
+        self._z, self._is_largest, self._log_total, self._dlogits = z, is_largest, log_total, dlogits
+        self._total, self._batch, self._label_smoothing = total, batch, label_smoothing
         self._samples = np.arange(n)
         self._steps: list[Step] = [
             partial(np.maximum.reduce, logits, axis=0, keepdims=True, out=largest),
             partial(np.subtract, logits, largest, out=z),
+            partial(np.equal, z, 0, out=is_largest),
             partial(np.exp, z, out=dlogits),
             partial(np.add.reduce, dlogits, axis=0, keepdims=True, out=total),
+            partial(np.log, total, out=log_total),
+            partial(np.multiply, total, of_batch, out=total),
         ]
+        self._divide = partial(np.divide, dlogits, total, out=dlogits)
 
     def of_labels(self, labels: Array) -> tuple[float, int]:
         """Fill dlogits; the shard's sum of the losses, and its number of correct answers.
@@ -45,13 +50,12 @@ class Head:
         Shape: labels (n,).
         """
         run(self._steps)
+        self._divide()
         z, dlogits, smoothed = self._z, self._dlogits, self._label_smoothing
         at_labels = labels, self._samples
         z_at_labels = z[at_labels]
-        loss = float(np.add.reduce(np.log(self._total), axis=None))
+        loss = float(np.add.reduce(self._log_total, axis=None))
         loss -= (1 - smoothed) * float(np.add.reduce(z_at_labels))
-        self._total *= self._batch
-        dlogits /= self._total
         if smoothed:
             loss -= smoothed / len(z) * float(np.add.reduce(z, axis=None))
             dlogits -= smoothed / (len(z) * self._batch)
@@ -66,15 +70,14 @@ class Head:
         run(self._steps)
         q = q.T
         of_all = np.add.reduce(q, axis=0, keepdims=True)
-        loss = float(np.vdot(of_all, np.log(self._total))) - float(np.vdot(q, self._z))
+        loss = float(np.vdot(of_all, self._log_total)) - float(np.vdot(q, self._z))
         dlogits = self._dlogits
-        dlogits *= of_all / (self._total * np.float32(self._batch))
+        dlogits *= of_all / self._total
         dlogits -= q / np.float32(self._batch)
         return loss, self._correct(labels, self._z[labels, self._samples])
 
     def _correct(self, labels: Array, z_at_labels: Array) -> int:
         """How many labels are the answer: the class of the largest logit, the first of several such."""
-        z = self._z
-        if np.count_nonzero(z) == z.size - len(labels):  # every sample has one largest logit, where z is 0
+        if np.count_nonzero(self._is_largest) == len(labels):  # every sample has one that is
             return len(labels) - int(np.count_nonzero(z_at_labels))
-        return int(np.count_nonzero(z.argmax(axis=0) == labels))
+        return int(np.count_nonzero(self._z.argmax(axis=0) == labels))

@@ -14,7 +14,7 @@ from numnist.engine.kernels.normaliser import Normaliser
 from numnist.engine.kernels.patch_moments import LineSums, LineSumsWork, PatchMoments
 from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
-from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.meeting import HERE, Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, shared_memory
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
@@ -214,7 +214,7 @@ class InputConvolutionWork(Work):
                 norm = yield self._meeting(SHIFTED)
             self._is_cancelling = norm is None
             if norm is None:
-                yield Meeting()  # all have read what is written anew now
+                yield HERE  # all have read what is written anew now
                 self._lines.in_float64()
                 norm = yield self._meeting(IN_FLOAT64)
             offset_and_scale = norm.offset_and_scale

@@ -8,7 +8,7 @@ import numpy as np
 from numnist.arrays import Array
 from numnist.engine.kernels.dense import Dense, Shared
 from numnist.engine.kernels.products import by_blocks
-from numnist.engine.meeting import Meeting, ShardProgram
+from numnist.engine.meeting import HERE, ShardProgram
 from numnist.engine.memory import Scratch
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 from numnist.ops import leaky_relu, linear, relu, sigmoid, tanh
@@ -99,9 +99,9 @@ class WideDenseWork(Work):
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
         if self._stage.follows:
-            yield Meeting()  # all samples have come this far
+            yield HERE  # all samples have come this far
         run(self._forward)
-        yield Meeting()  # all features are there
+        yield HERE  # all features are there
 
     def backward(self) -> ShardProgram:
         """See `Work.backward`."""

@@ -15,7 +15,7 @@ from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.kernels.tiles import Tile
 from numnist.engine.kernels.winograd_geometry import Geometry
 from numnist.engine.kernels.winograd_products import Adjoint, Products
-from numnist.engine.meeting import Meeting, ShardProgram, Table
+from numnist.engine.meeting import HERE, Meeting, ShardProgram, Table
 from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
@@ -200,7 +200,7 @@ class WinogradConvolutionWork(Work):
             if not isinstance(norm, Normaliser):
                 reference = norm
                 self._recompute(reference)
-                yield Meeting()  # all have read what is written anew now
+                yield HERE  # all have read what is written anew now
                 run(self._to_statistics)
                 norm = yield Meeting(partial(self._normalise, reference), across=across)
                 assert isinstance(norm, Normaliser)
