@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numnist.engine.kernels.activations import activation_of
+from numnist.engine.kernels.tiles import LONGEST, rectify
 from numnist.nn import Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 
 
@@ -20,9 +23,22 @@ def test_values_with_others_between_them(layer: Layer, batch: int, size: int) ->
     for start in range(0, batch, size):
         part = slice(start, start + size)
         y = values[:, part]
-        activation.forward(y)
+        activation.forward(y)()
         activation.backward(dvalues[:, part], y, np.empty(y.shape, np.int32), out=dz[:, part])
     expected, cache = layer.forward(z, True, None)
     np.testing.assert_allclose(values, expected, rtol=1e-6)
     dexpected, _ = layer.backward(dvalues, cache)
     np.testing.assert_allclose(dz, dexpected, rtol=1e-5, atol=1e-7)
+
+
+@given(
+    shape=st.lists(st.integers(0, 40), min_size=1, max_size=3)
+    | st.tuples(st.integers(1, 3), st.sampled_from([LONGEST - 1, LONGEST, LONGEST + 1, 2039, 4099])),
+    step=st.integers(1, 2),
+)
+def test_rows_of_any_length_are_rectified(shape: list[int], step: int) -> None:
+    """In long rows, where they can be had."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)[..., ::step]
+    expected = np.maximum(x, 0)
+    rectify(x)()
+    np.testing.assert_array_equal(x, expected)

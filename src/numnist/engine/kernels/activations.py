@@ -1,19 +1,22 @@
 """Activations in place, with derivatives in terms of the output."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from numnist.arrays import Array
+from numnist.engine.kernels.tiles import rectify
+from numnist.engine.stage import Step
 from numnist.nn import Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 
 
 class Activation(Protocol):
     """An elementwise function f."""
 
-    def forward(self, y: Array) -> None:
-        """y = f(y), in place."""
+    def forward(self, y: Array) -> Step:
+        """The step y = f(y), in place."""
         ...
 
     def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
@@ -24,9 +27,9 @@ class Activation(Protocol):
 class Rectified:
     """max(z, 0); see `ops.relu`."""
 
-    def forward(self, y: Array) -> None:
+    def forward(self, y: Array) -> Step:
         """See `Activation.forward`."""
-        np.maximum(y, 0, out=y)
+        return rectify(y)
 
     def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
         """Where y > 0, dy."""
@@ -41,9 +44,9 @@ class Leaky:
 
     slope: float
 
-    def forward(self, y: Array) -> None:
+    def forward(self, y: Array) -> Step:
         """The larger of z and slope * z."""
-        np.maximum(y, self.slope * y, out=y)
+        return lambda: np.maximum(y, self.slope * y, out=y)
 
     def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
         """1 where y > 0, else the slope."""
@@ -56,8 +59,11 @@ class Leaky:
 class Logistic:
     """1 / (1 + exp(-z)); see `ops.sigmoid`."""
 
-    def forward(self, y: Array) -> None:
+    def forward(self, y: Array) -> Step:
         """For a z so negative that exp(-z) is infinite, 0, which is what f rounds to."""
+        return partial(self._apply, y)
+
+    def _apply(self, y: Array) -> None:
         # np.negative (NumPy 2.4) goes wrong where values of 4 bytes are 16 bytes apart.
         np.multiply(y, -1, out=y)
         with np.errstate(over="ignore"):
@@ -75,9 +81,9 @@ class Logistic:
 class HyperbolicTangent:
     """tanh(z); see `ops.tanh`."""
 
-    def forward(self, y: Array) -> None:
+    def forward(self, y: Array) -> Step:
         """See `Activation.forward`."""
-        np.tanh(y, out=y)
+        return partial(np.tanh, y, out=y)
 
     def backward(self, dy: Array, y: Array, spare: Array, out: Array) -> None:
         """f' = 1 - y²."""

@@ -125,12 +125,10 @@ class DensePairWork(Work):
         dweight, dbias = (gradients[output.path[name]] for name in ("weight", "bias"))
         # h dz, turned afterwards: of the product dzᵀ hᵀ BLAS would pick apart the larger matrix.
         turned_dz, turned = aligned(dz.shape[::-1]), aligned((len(self._h), len(dz)))
-        steps: list[Step] = [
+        return [
+            *([partial(np.add.reduce, dz, axis=1, out=dbias)] if self._is_first else []),
             partial(np.copyto, turned_dz, dz.T),
             by_blocks(self._h, turned_dz, turned),
             partial(np.copyto, dweight[:, self._rows], turned.T),
             *hidden.gradients_of(self._rows, self._shared.x, self._dhidden, gradients),
         ]
-        if self._is_first:
-            steps.append(partial(np.add.reduce, dz, axis=1, out=dbias))
-        return steps

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.kernels.tiles import Tile
+from numnist.engine.kernels.tiles import Tile, rectify
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Step, run
 
@@ -84,7 +84,7 @@ class Epilogue:
             partial(tile.set, offset),
             partial(np.add, tile.rows(pooled), tile.values[0], out=tile.rows(y)),
         ]
-        return [*steps, tile.rectify(y)] if self.relu else steps
+        return [*steps, rectify(y)] if self.relu else steps
 
 
 class EpilogueWork:
@@ -134,7 +134,7 @@ class EpilogueWork:
             if epilogue.relu:
                 positive = self._positive[block]
                 behind = [
-                    self.tiles.rectify(y[block]),
+                    rectify(y[block]),
                     partial(np.greater, y[block], ZERO, out=positive),
                 ]
                 to_do = partial(np.multiply, dy[block], positive, out=self.do[block])

@@ -70,10 +70,13 @@ class WideDense(Dense):
         return slice(*(O * min(number, parts) // parts for number in (shard.number, shard.number + 1)))
 
     def gradients_of(self, rows: slice, x: Array, dz: Array, gradients: dict[str, Array]) -> list[Step]:
-        """The steps that write these rows of dW and db, from those of dz."""
+        """The steps that write these rows of db and dW, from those of dz.
+
+        dW comes last: it leaves nothing else in the cache.
+        """
         return [
-            by_blocks(dz, self.rows(x), gradients[self.path["weight"]][rows]),
             partial(np.matmul, dz, np.ones(dz.shape[1], np.float32), out=gradients[self.path["bias"]][rows]),
+            by_blocks(dz, self.rows(x), gradients[self.path["weight"]][rows]),
         ]
 
     def training(self, shard: Shard, shared: Shared, ends: Ends) -> Work:
