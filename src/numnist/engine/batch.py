@@ -7,7 +7,6 @@ from functools import partial
 from itertools import pairwise
 from threading import Lock
 
-import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.arrays import Array
@@ -21,8 +20,8 @@ from numnist.engine.processes import Processes, can_fork
 from numnist.engine.reducer import ALONE, Reducer, part_of
 from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Step, Work, run
+from numnist.engine.targets import Targets
 from numnist.engine.team import Team
-from numnist.ops import softmax_cross_entropy
 
 SPLIT = 8
 """From this many samples on there are two shards at least."""
@@ -82,12 +81,9 @@ class BatchWork:
         forks = workers > 1 and can_fork()
         allocate = shared_memory if forks else aligned
         preprocess = model.model.preprocess
-        self._q, self._labels = allocate((size, len(preprocess.classes))), allocate((size,), np.int64)
-        # Whether nothing else than labels is to be learned, and q says nothing.
-        self._has_labels_alone = allocate((1,), bool)
-        self._classes = len(preprocess.classes)
+        self._targets = Targets(size, len(preprocess.classes), label_smoothing, allocate)
         # The shard that does, while others are awaited: those that derive, or else the first process.
-        self._checks_labels = 0 if plan.derives else count - 1
+        self._checks_targets = 0 if plan.derives else count - 1
         # The state of the model (see `SharedModel.derivation`) that this process has derived its share from.
         self._derived_for: int | None = None
         self._outcome = Table(count, allocate, (), ())
@@ -204,7 +200,7 @@ class BatchWork:
         return self._context.run(self._step, x, y, rng)
 
     def _step(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
-        self._take_targets(y)
+        self._targets.take(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None
 
@@ -257,33 +253,15 @@ class BatchWork:
             for stage in self._plan.stages[process::processes]:
                 stage.refresh(training=True)
 
-    def _take_targets(self, y: Array) -> None:
-        """Let all shards see what is to be learned, if it can be."""
-        is_plain = y.shape == self._labels.shape and y.dtype.kind in "iu"
-        if is_plain:
-            self._labels[...] = y
-        else:
-            # Of the logits this needs shape and dtype alone.
-            self._q[...] = softmax_cross_entropy.target_distribution(y, self._q, self._label_smoothing)
-            self._labels[...] = y.argmax(axis=1)
-        self._has_labels_alone[0] = is_plain
-
-    def _check_labels(self) -> None:
-        """Raises: ValueError where any is not that of a class."""
-        if np.maximum.reduce(self._labels.view(np.uint64)) >= self._classes:  # negative ones are large then
-            softmax_cross_entropy.require_labels(self._labels, self._classes)
-
     def _program(self, number: int, rng: RandomGenerator | None) -> ShardProgram:
         """What is done for one shard: forward, loss, backward; and its share of what is done once for all."""
-        if number == self._checks_labels:
-            self._check_labels()
+        if number == self._checks_targets:
+            self._targets.check()
         yield HERE  # what stages have derived is there, and so is the batch
-        shard_work, samples = self._work(number), self._shards[number].samples
+        shard_work = self._work(number)
         for work in shard_work.forward:
             yield from work.forward(rng)
-        labels, head = self._labels[samples], shard_work.head
-        is_plain = self._has_labels_alone[0]
-        outcome = head.of_labels(labels) if is_plain else head.of_distributions(self._q[samples], labels)
+        outcome = self._targets.outcome(shard_work.head, self._shards[number].samples)
         self._outcome.put(number, *outcome)
         for work in shard_work.backward:
             yield from work.backward()

@@ -48,7 +48,7 @@ class Plan:
     @cached_property
     def derives(self) -> bool:
         """Whether any stage derives something from the parameters."""
-        return any(type(stage).refresh is not Stage.refresh for stage in self.stages)
+        return any(stage.derives for stage in self.stages)
 
     @cached_property
     def meets_at_the_end(self) -> bool:

@@ -142,11 +142,18 @@ class Stage(ABC):
     finishes: bool = True
     """Whether `finish` has anything to do."""
 
-    concludes: bool = False
-    """Whether `conclude` has anything to do."""
-
     shares_behind_meeting: bool = False
     """Whether `Work.sharing` needs what others have come to on the way back."""
+
+    @property
+    def derives(self) -> bool:
+        """Whether `refresh` has anything to do."""
+        return type(self).refresh is not Stage.refresh
+
+    @property
+    def concludes(self) -> bool:
+        """Whether `conclude` has anything to do."""
+        return type(self).conclude is not Stage.conclude
 
     def refresh(self, training: bool) -> None:  # noqa: B027 -- most have nothing to derive
         """Derive what depends on parameters and buffers, in shared memory; called before it is asked for."""

@@ -99,8 +99,6 @@ class Convolution(Stage):
         require_several(count, (batch, *self.output_shape))
         return Normaliser(norm, count)
 
-    concludes = True
-
     def conclude(self, shared: Shared) -> None:
         """See `Stage.conclude`: move the running statistics."""
         norm, used = self.layers.norm, shared.norm
