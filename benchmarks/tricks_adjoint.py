@@ -63,7 +63,8 @@ def banded(stage: WinogradConvolution, dM: Array) -> tuple[Step, Array]:
     g = stage.geometry
     phases, x = aligned(stage.epilogue.phases_shape(N)), normal(*POOLED)
     products = stage.products(N, Scratch(), x, phases)
-    adjoint = stage.adjoint(N, Scratch(), products, phases, np.empty_like(x))
+    dtaps = aligned((g.r, g.r * g.C * g.O))
+    adjoint = stage.adjoint(N, Scratch(), products, phases, np.empty_like(x), dtaps)
     rows, dV = aligned((g.P, N, ROWS, O)), aligned((g.P, N, g.Hp, C))
     steps: list[Step] = [partial(np.copyto, rows.reshape(g.P, N, 4, 2, O), dM.transpose(0, 2, 3, 1, 4))]
     steps += adjoint.gathering(rows, dV)

@@ -15,7 +15,7 @@ from numnist.engine.kernels.patch_moments import LineSums, LineSumsWork, PatchMo
 from numnist.engine.kernels.patches import Patches
 from numnist.engine.kernels.sums import ColumnSums
 from numnist.engine.meeting import HERE, Meeting, ShardProgram, Table
-from numnist.engine.memory import Allocate, Scratch, shared_memory
+from numnist.engine.memory import Allocate, Scratch, aligned, shared_memory
 from numnist.engine.reducer import ALONE, Reducer
 from numnist.engine.stage import Ends, Order, Shard, Step, Work, run
 
@@ -181,7 +181,9 @@ class InputConvolutionWork(Work):
         blocks, k, O = self._epilogue.blocks, epilogue.k, epilogue.channels  # noqa: E741 -- the formula's letter
         parts = [_parts(block.stop - block.start, n) for block in blocks]
         dweights = scratch.array("dweight", (sum(parts), k, k, epilogue.rows, stage.K, O))
-        self._dbias = ColumnSums([(pair,) for block in phases for pair in block[:, 0]])
+        # Where this shard's D and dbias go.
+        self._D, dbias = (column[shard.number] for column in shared.of_weight.columns)
+        self._dbias = ColumnSums([(pair,) for block in phases for pair in block[:, 0]], out=dbias[np.newaxis])
         self._forward: list[Step] = []
         # Of each block: how its phases' gradient is filled, and what is to be multiplied with what then.
         self._factors: list[tuple[Sequence[Step], Array, Array]] = []
@@ -197,8 +199,12 @@ class InputConvolutionWork(Work):
             dweights_of_block = dweights[first : first + parts[i]]
             self._backward += [*fill, partial(np.matmul, *adjoint, out=dweights_of_block)]
         self._is_cancelling = False
-        partial_sums = dweights.reshape(-1, stage.K * O)
-        self._sum_dweights = partial(np.matmul, np.ones(len(partial_sums), np.float32), partial_sums)
+        partial_sums, total = dweights.reshape(-1, stage.K * O), aligned((stage.K, O))
+        ones = np.ones(len(partial_sums), np.float32)
+        self._backward += [
+            partial(np.matmul, ones, partial_sums, out=total.reshape(-1)),
+            partial(np.copyto, self._D, total),
+        ]
 
     def forward(self, rng: np.random.Generator | None) -> ShardProgram:
         """See `Work.forward`."""
@@ -260,23 +266,20 @@ class InputConvolutionWork(Work):
     def backward(self) -> ShardProgram:
         """See `Work.backward`; there is no dx."""
         self._patches.subtract_left()
-        D = self._products_with_do()
+        if self._is_cancelling:
+            self._in_float64()
+        else:
+            run(self._backward)
         self._dbias.total()
-        [dbias] = self._dbias.out
-        self._shared.of_weight.put(self._shard.number, D, dbias)
         return
         yield  # there is no meeting, but it is a program all the same
 
-    def _products_with_do(self) -> Array:
-        """D of the class, (K, O); from products in float64 where those with W cancel."""
-        if not self._is_cancelling:
-            run(self._backward)
-            return np.asarray(self._sum_dweights().reshape(self._stage.K, -1))
-        D = np.zeros(self._stage.weight.shape)
+    def _in_float64(self) -> None:
+        """The same as `_backward`, from products in float64: those with W cancel."""
+        self._D[...] = 0
         for fill, patches, do in self._factors:
             run(fill)
-            D += np.add.reduce(np.matmul(patches, do, dtype=np.float64), axis=(0, 1, 2, 3))
-        return D
+            self._D += np.add.reduce(np.matmul(patches, do, dtype=np.float64), axis=(0, 1, 2, 3))
 
 
 def _parts(columns: int, n: int) -> int:

@@ -114,11 +114,11 @@ class WinogradConvolution(Convolution):
         return Products(self.geometry, (self.A, self.U, self.B), n, scratch, x, phases)
 
     def adjoint(
-        self, n: int, scratch: Scratch, products: Products, dphases: Array, dx: Array | None
+        self, n: int, scratch: Scratch, products: Products, dphases: Array, dx: Array | None, dtaps: Array
     ) -> Adjoint:
         """The way back, to the gradients of the weight's taps and x."""
         matrices = self.A, self.G, self.gather, self.B
-        return Adjoint(self.geometry, matrices, n, scratch, products.bands, dphases, dx)
+        return Adjoint(self.geometry, matrices, n, scratch, products.bands, dphases, dx, dtaps)
 
     def predicting(self, n: int, scratch: Scratch, x: Array, y: Array) -> Sequence[Step]:
         """See `Stage.predicting`."""
@@ -161,7 +161,8 @@ class WinogradConvolutionWork(Work):
         else:
             of_bias = shared.of_bias.columns[0][shard.number]
             self._to_dbias += ColumnSums([(self._epilogue.do,)], out=of_bias[1:]).steps
-        self._adjoint = stage.adjoint(n, scratch, self._products, dphases, ends.dx)
+        dtaps = shared.of_weight.columns[0][shard.number]
+        self._adjoint = stage.adjoint(n, scratch, self._products, dphases, ends.dx, dtaps)
 
     def _bind_normalisation(self, norm: Normaliser, dphases: Array) -> None:
         """Bind the steps that need all of the convolution's output, and its gradient before they are done."""
@@ -248,4 +249,3 @@ class WinogradConvolutionWork(Work):
             run(self._through_statistics)
         run(self._adjoint.steps)
         run(self._adjoint.to_dtaps)
-        self._shared.of_weight.put(self._shard.number, self._adjoint.dtaps)

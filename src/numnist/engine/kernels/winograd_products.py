@@ -47,10 +47,7 @@ class Products:
 
 
 class Adjoint:
-    """The steps from the gradient of the phases to dx, and behind them those to the gradient of the taps.
-
-    dtaps: where that is then, (r, r*C*O): Gᵀ dU.
-    """
+    """The steps from the gradient of the phases to dx, and behind them those to the gradient of the taps."""
 
     def __init__(
         self,
@@ -61,8 +58,12 @@ class Adjoint:
         bands: Array,
         dphases: Array,
         dx: Array | None,
+        dtaps: Array,
     ) -> None:
-        """matrices: A, G, the weight as dV gathers it (see `WinogradConvolution`), and B. bands: of V."""
+        """matrices: A, G, the weight as dV gathers it (see `WinogradConvolution`), and B. bands: of V.
+
+        dtaps: where Gᵀ dU goes, (r, r*C*O).
+        """
         self._geometry = g
         A, G, self._gather, B = matrices
         # dM with the rows of the image in sequence, as dV needs them; [a, p, n, i] is row k*i + a.
@@ -76,7 +77,7 @@ class Adjoint:
             self.steps = [partial(np.matmul, A.T, of_rows, out=dM.transpose(0, 2, 3, 1, 4))]
         # To the shard's gradient of the taps: the sum over the rows, and Gᵀ.
         taps = g.r * g.C * g.O
-        sums, self.dtaps = scratch.array("dU", (g.P, taps)), scratch.array("dtaps", (g.r, taps))
+        sums = scratch.array("dU", (g.P, taps))
         ones = np.ones(g.k * g.rows, np.float32)
         V, of_rows = bands.swapaxes(-1, -2), dM.transpose(1, 0, 3, 2, 4)
         at_once = min(g.P, max(1, SUMMED_BYTES // (4 * g.k * g.rows * taps)))
@@ -88,7 +89,7 @@ class Adjoint:
                 partial(np.matmul, V[points], of_rows[points], out=some),
                 partial(np.matmul, ones, some.reshape(len(some), -1, taps), out=sums[points]),
             ]
-        self.to_dtaps: list[Step] = [partial(np.matmul, G.T, sums, out=self.dtaps)]
+        self.to_dtaps: list[Step] = [partial(np.matmul, G.T, sums, out=dtaps)]
         if dx is None:
             return
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
