@@ -16,7 +16,7 @@ from accuracy import commit
 from peers import append, circumstances
 
 from numnist.arrays import Array
-from numnist.engine import Engine
+from numnist.engine import Engine, share_parameters
 from numnist.engine.member import Member
 from numnist.engine.memory import shared_memory
 from numnist.nn import Model, Preprocess, build
@@ -31,6 +31,9 @@ STRETCHES = (
     "the gradient is put together",
 )
 """What is done before each meeting; the numbers of all shards are merged at the beginning of the next one."""
+
+BEHIND = "running statistics and the loss, while the others wait"
+"""What the first process does behind the last meeting, before it returns."""
 
 WARM_UP = 50
 
@@ -51,11 +54,15 @@ def watched(log: Array) -> None:
 
 
 def measured(batch: int, steps: int) -> tuple[Array, list[float]]:
-    """For every step the times in the log since its begin, and all of the step and of the update, in µs."""
+    """For every step the times in the log since its begin, in µs.
+
+    And the medians of all of the step, of what is behind its last meeting, and of the update.
+    """
     log = shared_memory((2, 2 * len(STRETCHES)), np.float64)
     watched(log)
     rng = np.random.default_rng(0)
     model = Model(build("cnn", (1, 28, 28), 10), Preprocess()).initialise(rng)
+    share_parameters(model)  # as `train.prepare` does
     engine, optimizer = Engine(model, threads=2), Adam()
     update = Update(optimizer, optimizer.init(model.parameters))
     x, y = rng.standard_normal((batch, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, batch)
@@ -67,7 +74,7 @@ def measured(batch: int, steps: int) -> tuple[Array, list[float]]:
         engine.update(update, 1e-3)
         if step >= WARM_UP:
             logs.append(log - started)
-            wholes.append((ended - started, time.perf_counter() - ended))
+            wholes.append((ended - started, ended - log[0, -1], time.perf_counter() - ended))
     return 1e6 * np.array(logs), [1e6 * statistics.median(each) for each in zip(*wholes, strict=True)]
 
 
@@ -78,7 +85,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    logs, (step, update) = measured(arguments.batch, arguments.steps)
+    logs, (step, behind, update) = measured(arguments.batch, arguments.steps)
     arrived, left = logs[:, :, 0::2], logs[:, :, 1::2]
     began = np.concatenate([np.zeros_like(left[:, :, :1]), left[:, :, :-1]], axis=2)
     works, waits = np.median(arrived - began, axis=0), np.median(left - arrived, axis=0)
@@ -86,7 +93,8 @@ def main() -> None:
         {"stretch": name, "work_us": works[:, i].round(1).tolist(), "wait_us": waits[:, i].round(1).tolist()}
         for i, name in enumerate(STRETCHES)
     ]
-    rows.append({"stretch": "Adam", "work_us": [round(update, 1), 0.0], "wait_us": [0.0, 0.0]})
+    for name, alone in ((BEHIND, behind), ("Adam", update)):
+        rows.append({"stretch": name, "work_us": [round(float(alone), 1), 0.0], "wait_us": [0.0, 0.0]})
     for row in rows:
         print(f"{row['stretch']:<70}{row['work_us']}  {row['wait_us']}")
     print(f"step {step:.0f} µs, update {update:.0f} µs")

@@ -226,15 +226,31 @@ def tricks_table(kept: bool) -> str:
 
 def timeline_table() -> str:
     """What two processes do between their meetings in a step."""
-    lines = []
-    for row in newest("timeline", "stretch"):
+    lines, all_rows = [], rows("timeline")
+    first = max(i for i, row in enumerate(all_rows) if row["stretch"] == all_rows[0]["stretch"])
+    for row in all_rows[first:]:  # of the last run, in its order
         work, wait = ([f"{us:,.0f} µs" for us in row[what]] for what in ("work_us", "wait_us"))
         lines.append([row["stretch"], work[0], work[1], " and ".join(wait) if any(row["wait_us"]) else ""])
     return markdown(("until the next meeting", "first process", "second", "then they wait"), lines)
 
 
+def alone_table() -> str:
+    """What the first process does alone in a step."""
+    lines = [
+        [
+            f"`{row['model']}`",
+            str(row["batch"]),
+            *(f"{row[what]:,.0f} µs" for what in ("before_us", "behind_us", "update_us")),
+            f"{(row['before_us'] + row['behind_us'] + row['update_us']) / row['step_us']:.1%}",
+        ]
+        for row in newest("alone", "model", "batch")
+    ]
+    return markdown(("network", "batch", "before the step", "behind it", "the update", "of all"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy_table,
+    "alone": alone_table,
     "calibration": results_tables.calibration_table,
     "corruptions": results_tables.corruptions_table,
     "cost": results_tables.cost_table,
