@@ -2,9 +2,9 @@
 
     python benchmarks/alone.py --json results/alone.jsonl
 
-That is Python mostly, and small calls of NumPy: before the others are told to begin, behind their last meeting,
-and around the update, which a small network has made by the first process. The batch that is copied then is not
-in it. Times are medians over the steps, of the default batches of MNIST's size. Two cores are needed.
+That is Python mostly, and small calls of NumPy: before the others are told to begin, behind their last
+meeting, and around the update, which a small network has made by the first process. To copy the batch is not in
+it. Times are medians over the steps, on noise of MNIST's size. Two cores are needed.
 """
 
 import argparse
