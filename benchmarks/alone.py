@@ -3,8 +3,8 @@
     python benchmarks/alone.py --json results/alone.jsonl
 
 That is Python mostly, and small calls of NumPy: before the others are told to begin, behind their last
-meeting, and around the update, which a small network has made by the first process. To copy the batch is not in
-it. Times are medians over the steps, on noise of MNIST's size. Two cores are needed.
+meeting, and around the update, which the first process makes alone where the network is small. To copy the
+batch is not in it. Times are medians over the steps, on noise of MNIST's size. Two cores are needed.
 """
 
 import argparse

@@ -176,19 +176,27 @@ IMAGES, TARGETS = batch(7)
         (IMAGES[:0], LABELS[:0], "N >= 1"),
         (IMAGES, LABELS - 1, r"labels in 0\.\.9, got -1\.\.5"),
         (IMAGES, LABELS + 4, r"labels in 0\.\.9, got 4\.\.10"),
+        (IMAGES, LABELS.astype(np.uint64) + 2**63, r"labels in 0\.\.9, got 9223372036854775808\.\."),
         (IMAGES, LABELS[1:], "expected integer targets"),
         (IMAGES, LABELS.astype(np.float32), "expected integer targets"),
         (IMAGES, TARGETS[:, 1:], "expected integer targets"),
     ],
 )
 @pytest.mark.parametrize("threads", [1, 2])
-def test_wrong_batches(x: Array, y: Array, message: str, threads: int) -> None:
-    model = twins([conv(4, 3), RELU, FLATTEN, linear()], SIZE).model
-    engine = Engine(model, threads=threads, shard_size=3)
+@pytest.mark.parametrize("shard_size", [3, 4])
+@pytest.mark.parametrize("layers", [[conv(4, 3), RELU, *END], [FLATTEN, linear(40), RELU, linear()]])
+def test_wrong_batches(
+    x: Array, y: Array, message: str, threads: int, shard_size: int, layers: list[Description]
+) -> None:
+    """The first process looks whether labels are right, or where there is nothing to derive, the last."""
+    model = twins(layers, SIZE).model
+    engine = Engine(model, threads=threads, shard_size=shard_size)
     engine.predict(IMAGES)
-    for executor in (engine, Reference(model)):
-        with pytest.raises(ValueError, match=message if executor is engine else None):
-            executor.loss_and_grads(x, y, None)
+    with pytest.raises(ValueError, match=message):
+        engine.loss_and_grads(x, y, None)
+    if layers[0] is not FLATTEN:  # which takes images of any shape
+        with pytest.raises(ValueError):  # noqa: PT011 -- in words of its own
+            Reference(model).loss_and_grads(x, y, None)
     assert_like_new(engine, model, 7)
 
 

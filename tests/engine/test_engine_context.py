@@ -11,7 +11,7 @@ from tests.engine.helpers import noise, twins
 from tests.engine.layers import FLATTEN, NORM, RELU, conv, linear
 
 from numnist.arrays import Array, Shape
-from numnist.engine import Engine, batch, context
+from numnist.engine import Engine, batch
 from numnist.engine.kernels.convolution import Convolution
 from numnist.engine.kernels.normaliser import Normaliser
 from numnist.nn import Flatten, Layer, Linear, Model, Preprocess, Sequential
@@ -53,8 +53,8 @@ def test_the_buffer_is_small_in_a_step_and_the_callers_outside(threads: int) -> 
     network = Sequential([Flatten(), Observer(), Linear(16, 10)])
     engine = Engine(Model(network, Preprocess(image_size=(4, 4))), threads=threads, shard_size=4)
     before = np.getbufsize()
-    assert seen(engine, 8)[0] == pytest.approx(context.BUFFER)
-    assert np.getbufsize() == before != context.BUFFER
+    assert seen(engine, 8)[0] == pytest.approx(batch.BUFFER)
+    assert np.getbufsize() == before != batch.BUFFER
 
 
 def test_a_layer_sees_what_the_caller_has_set_now() -> None:
@@ -67,29 +67,6 @@ def test_a_layer_sees_what_the_caller_has_set_now() -> None:
             assert seen(engine, 4)[1] == pytest.approx(value)
     finally:
         OF_CALLER.reset(token)
-
-
-def test_a_context_is_current_until_errors_are_handled_otherwise() -> None:
-    """Whatever else the caller sets, if it be values that have no truth to compare them by."""
-    of_engine = context.NumPyContext()
-    for value in (np.zeros(2), np.zeros(2), "text"):
-        token = OF_CALLER.set(value)
-        assert of_engine.is_current()
-        assert of_engine.run(OF_CALLER.get) is value
-        OF_CALLER.reset(token)
-    with np.errstate(over="raise" if np.geterr()["over"] != "raise" else "ignore"):
-        assert not of_engine.is_current()
-    with np.errstate(**np.geterr()):  # another context, and the same handling
-        assert of_engine.is_current()
-        assert of_engine.run(np.getbufsize) == context.BUFFER
-    assert of_engine.is_current()
-
-
-def test_what_is_set_in_a_step_is_gone_behind_it() -> None:
-    of_engine = context.NumPyContext()
-    assert of_engine.is_current()
-    of_engine.run(OF_CALLER.set, 1)
-    assert of_engine.run(OF_CALLER.get, None) is None
 
 
 def test_threads_make_what_shards_have_in_common_once(monkeypatch: pytest.MonkeyPatch) -> None:

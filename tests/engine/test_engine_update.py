@@ -206,3 +206,18 @@ def test_numpys_errors_are_the_callers_in_every_part() -> None:
     engine.gradient[-100:] = 1e30
     with np.errstate(all="ignore", over="raise"), pytest.raises(FloatingPointError):
         engine.update(update, 0.1)
+
+
+def test_engines_may_take_turns_with_one_update() -> None:
+    """Either moves what the update remembers to memory of its own; the other's processes still see theirs."""
+    ends = []
+    for threads in (1, 2):
+        model = new_model()
+        update = new_update(model)
+        engines = [Engine(model, threads=threads) for _ in range(2)]
+        for step in range(8):
+            engine = engines[step // 2 % 2]
+            engine.loss_and_grads(*batch(model, step), None)
+            engine.update(update, 0.01)
+        ends.append(model.parameters.tobytes())
+    assert ends[0] == ends[1]

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from threading import Lock
+from typing import Any
 
+import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.arrays import Array
-from numnist.engine.context import NumPyContext
 from numnist.engine.crew import Crew, Threads
 from numnist.engine.kernels.head import Head
 from numnist.engine.meeting import HERE, ShardProgram, Table
@@ -22,6 +24,9 @@ from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Step, Work, run
 from numnist.engine.targets import Targets
 from numnist.engine.team import Team
+
+BUFFER = 2048
+"""Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
 
 SPLIT = 8
 """From this many samples on there are two shards at least."""
@@ -82,8 +87,9 @@ class BatchWork:
         allocate = shared_memory if forks else aligned
         preprocess = model.model.preprocess
         self._targets = Targets(size, len(preprocess.classes), label_smoothing, allocate)
-        # The shard that does, while others are awaited: those that derive, or else the first process.
-        self._checks_targets = 0 if plan.derives else count - 1
+        # The shard that looks whether labels are right: one of the last process, which waits for the first.
+        # Or the first process does, where it waits for others that derive.
+        self._checks_targets = None if plan.derives else workers - 1
         # The state of the model (see `SharedModel.derivation`) that this process has derived its share from.
         self._derived_for: int | None = None
         self._outcome = Table(count, allocate, (), ())
@@ -101,17 +107,17 @@ class BatchWork:
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, ShardWork] = {}
         self._making = Lock()
-        self._context = NumPyContext()
+        self._error_handling = np.geterr()
         self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
             arguments = workers, count, self._program, self._derive, model
             with suppress(OSError):  # the system may refuse processes
-                self._crew = self._context.run(Processes, *arguments)
+                self._crew = copy_context().run(self._forked, *arguments)
 
     @property
     def is_current(self) -> bool:
         """Whether NumPy treats its errors in all of it as it does for the caller now."""
-        return self._context.is_current()
+        return np.geterr() == self._error_handling
 
     @property
     def is_shared_out(self) -> bool:
@@ -193,19 +199,26 @@ class BatchWork:
     def __call__(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
         """Fill the gradients for a batch; the sum of its losses, and how many answers are correct.
 
-        Only where it `is_current`.
-
         Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
-        return self._context.run(self._step, x, y, rng)
+        return copy_context().run(self._step, x, y, rng)  # or the size of the buffer would be the caller's
+
+    @staticmethod
+    def _forked(*arguments: Any) -> Processes:
+        """Processes in which the size of the buffer is set once."""
+        np.setbufsize(BUFFER)
+        return Processes(*arguments)
 
     def _step(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
+        np.setbufsize(BUFFER)
         self._targets.take(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None
 
         def prepare() -> None:
             self._x[...] = x
+            if self._checks_targets is None:
+                self._targets.check()
 
         self._crew.run(rng, prepare)
         for stage, shared in self._concluding:

@@ -140,6 +140,7 @@ class Engine:
         batch = self._latest
         if update.parts > 1 and batch is not None and batch.is_shared_out and batch.is_current:
             is_known = self._shared.knows(update)
+            # One that is known has been checked, but for the rate.
             if not (is_known and 0 <= lr < math.inf):
                 update.check(self.model.parameters, self.gradient, lr)
             if is_known:

@@ -45,6 +45,7 @@ class SharedModel:
         self._buffers: Array = shared_memory(model.buffers.shape)
         self._version: int | None = None
         self._update: Update | None = None
+        self._moves = 0
         self._rate_and_number: Array = shared_memory((2,), np.float64)
         self._derivation: Array = shared_memory((1,), np.int64)
 
@@ -78,12 +79,13 @@ class SharedModel:
 
     def knows(self, update: Update) -> bool:
         """Whether it is this update that processes know which are forked now."""
-        return self._update is update or self._update == update
+        is_known = self._update is update or self._update == update
+        return is_known and self._moves == update.moves  # another engine may have moved it
 
     def learn(self, update: Update) -> None:
         """Have the update known to processes that are forked from now on."""
         update.move(shared_memory)
-        self._update = update
+        self._update, self._moves = update, update.moves
 
     def begin_update(self, lr: float) -> None:
         """Say which update is made next, and at which rate."""

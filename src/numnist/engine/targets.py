@@ -20,10 +20,12 @@ class Targets:
     def take(self, y: Array) -> None:
         """Let all see labels (n,) or distributions (n, K).
 
-        Raises: ValueError where they are neither; for labels see `check`.
+        Raises: ValueError where they are neither; most labels are left to `check`.
         """
         is_plain = y.shape == self._labels.shape and y.dtype.kind in "iu"
         if is_plain:
+            if y.dtype == np.uint64:  # the largest are none of int64, and would be named as others
+                softmax_cross_entropy.require_labels(y, self._classes)
             self._labels[...] = y
         else:
             # Of the logits this needs shape and dtype alone.

@@ -30,6 +30,7 @@ class State:
     slots: the optimizer's own arrays by name, such as {"velocity": ...}.
     decay_mask: 1 where weight decay acts and 0 where not, in the parameters' dtype; None for everywhere.
     decayed, scratch: workspaces, so that a step allocates nothing. Their contents mean nothing between steps.
+    moves: how often the slots have been moved to other memory.
 
     `step` and `slots` are all that a checkpoint stores: `restore` puts them into a state fresh from `init`.
     """
@@ -39,6 +40,7 @@ class State:
     decay_mask: Array | None
     decayed: Array
     scratch: Array
+    moves: int = 0
     _blocks: list[tuple[slice, "State"]] = field(default_factory=list, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class State:
         for name, slot in self.slots.items():
             moved[name][...] = slot
         self.slots.update(moved)
+        self.moves += 1
         self._blocks.clear()
 
     def restore(self, step: int, slots: Mapping[str, Array]) -> None:
@@ -144,7 +147,7 @@ class Optimizer(Hyperparameters, ABC):
             raise ValueError(f"{who}: expected params of dtype float32 or float64, got {_described(params)}")
         mask = None
         if decay_mask is not None:
-            mask = np.array(decay_mask, dtype=params.dtype)
+            mask = np.array(decay_mask, dtype=params.dtype, order="C")
             if mask.shape != params.shape or not np.isin(mask, (0, 1)).all():
                 raise ValueError(
                     f"{who}: expected decay_mask of shape {params.shape} with values 0 and 1, "

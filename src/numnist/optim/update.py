@@ -11,8 +11,9 @@ from numnist.optim.base import Optimizer, State
 class Update:
     """The updates of one array of parameters: those of `Optimizer.step`, as a whole or a part at a time.
 
-    An executor that has several cores makes one update on all of them: `check`, then `part` for each. Two are
-    equal if they are of equal optimizers with the same state.
+    An executor that has several cores makes one update on all of them: `check`, then `part` for each, in
+    processes: all parts have the same workspaces. Two are equal if they are of equal optimizers with the same
+    state.
     """
 
     optimizer: Optimizer
@@ -39,6 +40,11 @@ class Update:
     def part(self, params: Array, grads: Array, lr: float, number: int, part: slice) -> None:
         """Make these parts of the update of this number (1 for the first), of flat arrays."""
         self.optimizer.step_blocks(params, grads, self.state, lr, number, part)
+
+    @property
+    def moves(self) -> int:
+        """How often what it leaves for the next one has been moved to other memory."""
+        return self.state.moves
 
     def move(self, empty: Callable[..., Array]) -> None:
         """Have what an update leaves for the next one in memory from `empty(shape, dtype)`."""

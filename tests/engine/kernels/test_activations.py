@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numnist.engine.kernels.activations import activation_of
-from numnist.engine.kernels.tiles import LONGEST, rectify
+from numnist.engine.kernels.activations import activation_of, rectify
+from numnist.engine.kernels.tiles import LONGEST
 from numnist.nn import Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 
 
@@ -23,7 +23,7 @@ def test_values_with_others_between_them(layer: Layer, batch: int, size: int) ->
     for start in range(0, batch, size):
         part = slice(start, start + size)
         y = values[:, part]
-        activation.forward(y)()
+        activation.in_place(y)()
         activation.backward(dvalues[:, part], y, np.empty(y.shape, np.int32), out=dz[:, part])
     expected, cache = layer.forward(z, True, None)
     np.testing.assert_allclose(values, expected, rtol=1e-6)
@@ -37,8 +37,14 @@ def test_values_with_others_between_them(layer: Layer, batch: int, size: int) ->
     step=st.integers(1, 2),
 )
 def test_rows_of_any_length_are_rectified(shape: list[int], step: int) -> None:
-    """In long rows, where they can be had."""
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)[..., ::step]
     expected = np.maximum(x, 0)
     rectify(x)()
     np.testing.assert_array_equal(x, expected)
+
+
+def test_rows_are_long_where_they_can_be() -> None:
+    """NumPy takes as long to begin one as for 100 values in it."""
+    zeros = [rectify(np.zeros(shape, np.float32)).args[1].size for shape in ((300, 512), (64, 7), (2, 4099))]
+    assert zeros == [LONGEST, 64 * 7, 4099]
+    assert rectify(np.zeros((64, 14), np.float32)[:, ::2]).args[1].size == 7

@@ -60,7 +60,7 @@ class FullyConnected(Stage):
     def from_products(self, y: Array, bias: Array) -> list[Step]:
         """The steps that make y (O, N) of products W xᵀ, in place."""
         steps: list[Step] = [partial(np.add, y, bias[:, None], out=y)]
-        return steps if self.activation is None else [*steps, self.activation.forward(y)]
+        return steps if self.activation is None else [*steps, self.activation.in_place(y)]
 
     @abstractmethod
     def outputs(self, x: Array, y: Array, scratch: Scratch) -> list[Step]:

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 
 from numnist.arrays import Array, Shape
-from numnist.engine.kernels.tiles import Tile, rectify
+from numnist.engine.kernels.activations import rectify
+from numnist.engine.kernels.tiles import Tile
 from numnist.engine.memory import Scratch, aligned
 from numnist.engine.stage import Step, run
 

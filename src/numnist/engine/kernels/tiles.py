@@ -6,7 +6,6 @@ import numpy as np
 
 from numnist.arrays import Array
 from numnist.engine.memory import aligned
-from numnist.engine.stage import Step
 
 LONGEST = 2048
 """Values in a tile: NumPy's loops are then long, and there is little to write."""
@@ -36,12 +35,3 @@ class Tile:
     def rows(self, x: Array) -> Array:
         """View of x with rows as long as the tile, to broadcast against one of `values`."""
         return x.reshape(-1, self.values.shape[1])
-
-
-def rectify(x: Array) -> Step:
-    """The step x = max(x, 0): with a row of zeros, which takes half as long as with a single one."""
-    if x.flags.c_contiguous:
-        longest = min(LONGEST, max(x.size, 1))
-        length = next(n for n in range(longest, 0, -1) if x.size % n == 0)
-        x = x.reshape(-1, max(length, *x.shape[-1:]))
-    return partial(np.maximum, x, np.zeros(x.shape[-1:], np.float32), out=x)
