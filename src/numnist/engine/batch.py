@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from threading import Lock
-from typing import Any
 
-import numpy as np
 from numpy.random import Generator as RandomGenerator
 
 from numnist.arrays import Array
+from numnist.engine.context import NumPyContext
 from numnist.engine.crew import Crew, Threads
 from numnist.engine.kernels.head import Head
 from numnist.engine.meeting import HERE, ShardProgram, Table
@@ -24,9 +22,6 @@ from numnist.engine.shared_model import SharedModel
 from numnist.engine.stage import Ends, Shard, Step, Work, run
 from numnist.engine.targets import Targets
 from numnist.engine.team import Team
-
-BUFFER = 2048
-"""Values that NumPy casts at a time: so few stay in the innermost cache until they are used."""
 
 SPLIT = 8
 """From this many samples on there are two shards at least."""
@@ -107,17 +102,17 @@ class BatchWork:
         # Made by the process that works with it, in memory of its own.
         self._works: dict[int, ShardWork] = {}
         self._making = Lock()
-        self._error_handling = np.geterr()
+        self._context = NumPyContext()
         self._crew: Crew = Threads(team, count, self._program, self._derive)
         if forks:
             arguments = workers, count, self._program, self._derive, model
             with suppress(OSError):  # the system may refuse processes
-                self._crew = copy_context().run(self._forked, *arguments)
+                self._crew = self._context.run(Processes, *arguments)
 
     @property
     def is_current(self) -> bool:
         """Whether NumPy treats its errors in all of it as it does for the caller now."""
-        return np.geterr() == self._error_handling
+        return self._context.is_current()
 
     @property
     def is_shared_out(self) -> bool:
@@ -201,16 +196,9 @@ class BatchWork:
 
         Shapes: x (n, C, H, W), the part of this rank; y (n,) labels or (n, K) distributions.
         """
-        return copy_context().run(self._step, x, y, rng)  # or the size of the buffer would be the caller's
-
-    @staticmethod
-    def _forked(*arguments: Any) -> Processes:
-        """Processes in which the size of the buffer is set once."""
-        np.setbufsize(BUFFER)
-        return Processes(*arguments)
+        return self._context.run(self._step, x, y, rng)
 
     def _step(self, x: Array, y: Array, rng: RandomGenerator | None) -> tuple[float, int]:
-        np.setbufsize(BUFFER)
         self._targets.take(y)
         if not self.is_shared_out:  # threads see what has become of the model without being told
             self._derived_for = None
