@@ -248,4 +248,3 @@ class WinogradConvolutionWork(Work):
         if self._has_norm:
             run(self._through_statistics)
         run(self._adjoint.steps)
-        run(self._adjoint.to_dtaps)

@@ -47,7 +47,7 @@ class Products:
 
 
 class Adjoint:
-    """The steps from the gradient of the phases to dx, and behind them those to the gradient of the taps."""
+    """The steps from the gradient of the phases to that of the taps, and to dx."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Adjoint:
                 partial(np.matmul, V[points], of_rows[points], out=some),
                 partial(np.matmul, ones, some.reshape(len(some), -1, taps), out=sums[points]),
             ]
-        self.to_dtaps: list[Step] = [partial(np.matmul, G.T, sums, out=dtaps)]
+        self.steps.append(partial(np.matmul, G.T, sums, out=dtaps))
         if dx is None:
             return
         dV = scratch.array("dV", (g.P, n, g.Hp, g.C))
