@@ -1,6 +1,5 @@
 """The fast executor."""
 
-import math
 import os
 import weakref
 from dataclasses import dataclass
@@ -139,14 +138,12 @@ class Engine:
         self._settle()
         batch = self._latest
         if update.parts > 1 and batch is not None and batch.is_shared_out and batch.is_current:
-            is_known = self._shared.knows(update)
-            # One that is known has been checked, but for the rate.
-            if not (is_known and 0 <= lr < math.inf):
-                update.check(self.model.parameters, self.gradient, lr)
-            if is_known:
+            if self._shared.knows(update):
+                update.check_rate(lr)
                 self._update_together(batch, lr)
                 self._begin_next()
                 return
+            update.check(self.model.parameters, self.gradient, lr)
             self._drop_batches()  # theirs are processes that do not know it
             self._shared.learn(update)
         update(self.model.parameters, self.gradient, lr)

@@ -178,7 +178,12 @@ class Optimizer(Hyperparameters, ABC):
         who = type(self).__name__
         _check_layout(who, "params", params, like=state.scratch)
         _check_layout(who, "grads", grads, like=state.scratch)
+        self.check_rate(lr)
+
+    def check_rate(self, lr: float) -> None:
+        """Raises: ValueError when the learning rate is negative or not finite."""
         if not 0 <= float(lr) < math.inf:
+            who = type(self).__name__
             raise ValueError(f"{who}: expected lr to be a finite number >= 0, got {float(lr)}")
 
     def step_blocks(

@@ -37,6 +37,10 @@ class Update:
         """Raises what `Optimizer.step` raises for such arguments."""
         self.optimizer.check(params, grads, self.state, lr)
 
+    def check_rate(self, lr: float) -> None:
+        """Raises what `check` raises for the rate; the rest is the same for every update of these arrays."""
+        self.optimizer.check_rate(lr)
+
     def part(self, params: Array, grads: Array, lr: float, number: int, part: slice) -> None:
         """Make these parts of the update of this number (1 for the first), of flat arrays."""
         self.optimizer.step_blocks(params, grads, self.state, lr, number, part)
