@@ -37,7 +37,7 @@ class Meeting:
 
 
 HERE = Meeting()
-"""Where all have to be, and nothing else; made once, as it takes as long to make one as to meet."""
+"""Where all have to be, and nothing else; made once for all the programs that meet so."""
 
 ShardProgram = Generator[Meeting, Any, None]
 """All that is done for one shard of a batch; it yields where it must know of the other shards."""

@@ -8,7 +8,7 @@ from numnist.arrays import Array
 from numnist.engine.memory import aligned
 
 LONGEST = 2048
-"""Values in a tile: NumPy's loops are then long, and there is little to write."""
+"""Values in a row: NumPy's loops are then long, and of a tile there is little to write."""
 
 
 class Tile:
