@@ -3,8 +3,9 @@
     python benchmarks/alone.py --json results/alone.jsonl
 
 That is Python mostly, and small calls of NumPy: before the others are told to begin, behind their last
-meeting, and around the update, which the first process makes alone where the network is small. To copy the
-batch is not in it. Times are medians over the steps, on noise of MNIST's size. Two cores are needed.
+meeting, and around the update, which the first process makes alone where the network is small. And it copies
+the batch; where there is something to derive others are at that meanwhile. Times are medians over the steps,
+on noise of MNIST's size. Two cores are needed.
 """
 
 import argparse
@@ -17,43 +18,53 @@ from typing import Any
 import numpy as np
 from accuracy import commit
 from peers import append, circumstances, numbers
+from timeline import WARM_UP, by_two_processes
 
-from numnist.engine import Engine, share_parameters
 from numnist.engine.member import Member
-from numnist.nn import Model, Preprocess, build
-from numnist.optim import Adam, Update
+from numnist.engine.processes import Processes
 
 IMAGES = 8192
-WARM_UP = 50
 
 
 class Clock:
-    """When this process last began and ended its part of what all do together."""
+    """When this process last began and ended something."""
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
 
-    def watch(self, name: str) -> None:
-        """Note it whenever this method of a member is called."""
-        original: Callable[..., None] = getattr(Member, name)
+    def watching(self, original: Callable[..., None]) -> Callable[..., None]:
+        """The same function, which notes it."""
 
         def watched(*arguments: Any) -> None:
             self.began = time.perf_counter()
             original(*arguments)
             self.ended = time.perf_counter()
 
-        setattr(Member, name, watched)
+        return watched
 
 
-def measured(name: str, batch: int, steps: int, of_step: Clock, of_update: Clock) -> dict[str, float]:
-    """Medians in µs: before the step that all make, behind it, around the update, and all of it."""
+class Clocks:
+    """When the first process last made its part of a step, and of an update, and copied a batch."""
+
+    def __init__(self) -> None:
+        self.step, self.update, self.copy = Clock(), Clock(), Clock()
+        for name, clock in (("run", self.step), ("update", self.update)):
+            setattr(Member, name, clock.watching(getattr(Member, name)))
+        original, of_copy = Processes.run, self.copy
+
+        def run(crew: Processes, rng: Any, prepare: Callable[[], None]) -> None:
+            original(crew, rng, of_copy.watching(prepare))
+
+        Processes.run = run  # type: ignore[assignment, method-assign]
+
+
+def measured(name: str, batch: int, steps: int, clocks: Clocks) -> dict[str, float]:
+    """Medians in µs: before the step that all make, the copy, behind the step, around the update, and all."""
+    engine, update = by_two_processes(name)
     rng = np.random.default_rng(0)
-    model = Model(build(name, (1, 28, 28), 10), Preprocess()).initialise(rng)
-    share_parameters(model)  # as `train.prepare` does
-    engine, optimizer = Engine(model, threads=2), Adam()
-    update = Update(optimizer, optimizer.init(model.parameters))
     x, y = rng.standard_normal((IMAGES, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, IMAGES)
-    found: list[tuple[float, float, float, float]] = []
+    names = "before_us", "copy_us", "behind_us", "update_us", "step_us"
+    found: list[tuple[float, ...]] = []
     for step in range(WARM_UP + steps):
         start = step * batch % (IMAGES - batch)
         images, labels = x[start : start + batch], y[start : start + batch]
@@ -62,12 +73,13 @@ def measured(name: str, batch: int, steps: int, of_step: Clock, of_update: Clock
         returned = time.perf_counter()
         engine.update(update, 1e-3)
         ended = time.perf_counter()
-        together = of_update.ended - of_update.began if of_update.began > returned else 0.0
+        by_all = clocks.update.ended - clocks.update.began if clocks.update.began > returned else 0.0
         if step >= WARM_UP:
-            before, behind = of_step.began - started, returned - of_step.ended
-            found.append((before, behind, ended - returned - together, ended - started))
+            before, behind = clocks.step.began - started, returned - clocks.step.ended
+            copy = clocks.copy.ended - clocks.copy.began
+            found.append((before, copy, behind, ended - returned - by_all, ended - started))
     medians = [1e6 * statistics.median(each) for each in zip(*found, strict=True)]
-    return dict(zip(("before_us", "behind_us", "update_us", "step_us"), medians, strict=True))
+    return dict(zip(names, medians, strict=True))
 
 
 def main() -> None:
@@ -78,12 +90,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    of_step, of_update = Clock(), Clock()
-    of_step.watch("run")
-    of_update.watch("update")
+    clocks = Clocks()
     for name in arguments.models.split(","):
         for batch in arguments.batches:
-            times = measured(name, batch, arguments.steps, of_step, of_update)
+            times = measured(name, batch, arguments.steps, clocks)
             rounded = {what: round(us, 1) for what, us in times.items()}
             print(f"{name:10}{batch:6}  {rounded}")
             row = {"model": name, "batch": batch, **rounded, "steps": arguments.steps}

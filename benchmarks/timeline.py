@@ -38,6 +38,14 @@ BEHIND = "running statistics and the loss, while the others wait"
 WARM_UP = 50
 
 
+def by_two_processes(network: str) -> tuple[Engine, Update]:
+    """A network of the zoo that two processes train, and what updates it, as in `train.prepare`."""
+    model = Model(build(network, (1, 28, 28), 10), Preprocess()).initialise(np.random.default_rng(0))
+    share_parameters(model)
+    optimizer = Adam()
+    return Engine(model, threads=2), Update(optimizer, optimizer.init(model.parameters))
+
+
 def watched(log: Array) -> None:
     """Have processes note when they come to a meeting, and when they go on: log[process, 2 * meeting]."""
     original = Member._meet
@@ -60,11 +68,8 @@ def measured(batch: int, steps: int) -> tuple[Array, list[float]]:
     """
     log = shared_memory((2, 2 * len(STRETCHES)), np.float64)
     watched(log)
+    engine, update = by_two_processes("cnn")
     rng = np.random.default_rng(0)
-    model = Model(build("cnn", (1, 28, 28), 10), Preprocess()).initialise(rng)
-    share_parameters(model)  # as `train.prepare` does
-    engine, optimizer = Engine(model, threads=2), Adam()
-    update = Update(optimizer, optimizer.init(model.parameters))
     x, y = rng.standard_normal((batch, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, batch)
     logs, wholes = [], []
     for step in range(WARM_UP + steps):

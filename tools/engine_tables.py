@@ -140,15 +140,21 @@ def timeline_table() -> str:
     return markdown(("until the next meeting", "first process", "second", "then they wait"), lines)
 
 
+ALONE = ("before_us", "behind_us", "update_us")
+
+
 def alone_table() -> str:
     """What the first process does alone in a step."""
     lines = [
         [
             f"`{row['model']}`",
             str(row["batch"]),
-            *(f"{row[what]:,.0f} µs" for what in ("before_us", "behind_us", "update_us")),
-            f"{(row['before_us'] + row['behind_us'] + row['update_us']) / row['step_us']:.1%}",
+            *(f"{row[what]:,.0f} µs" for what in ALONE),
+            f"{sum(row[what] for what in ALONE) / row['step_us']:.1%}",
+            f"{row['copy_us']:,.0f} µs",
+            f"{row['copy_us'] / row['step_us']:.1%}",
         ]
         for row in newest("alone", "model", "batch")
     ]
-    return markdown(("network", "batch", "before the step", "behind it", "the update", "of all"), lines)
+    headings = ("before the step", "behind it", "the update", "of all", "the copy", "of all")
+    return markdown(("network", "batch", *headings), lines)
